@@ -1,0 +1,84 @@
+"""The one exception tree: every error says what was required, what came, and what to do."""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class RldistillError(Exception):
+    """Base of every error this library raises on purpose; the CLI prints it without a traceback."""
+
+
+class ShapeError(RldistillError, ValueError):
+    """Tensors or spaces whose shapes do not belong together."""
+
+
+class SettingError(RldistillError, ValueError):
+    """A setting that is out of range, unknown, or without effect."""
+
+
+class TeacherFileError(RldistillError):
+    """A policy file that cannot be read: missing, truncated, of an unknown format, or inconsistent."""
+
+
+class UnsafeFileError(TeacherFileError):
+    """A file refused because reading it further could run code or exhaust the machine."""
+
+
+class TaskError(RldistillError):
+    """An unknown task, or a policy and a task that do not fit each other."""
+
+
+class EnvironmentFailure(RldistillError):
+    """An environment that raised, never ended, or returned something that is not a number."""
+
+
+class NotFiniteError(RldistillError, ValueError):
+    """NaN or infinity where a finite number is required."""
+
+
+class MissingExtraError(RldistillError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+class RunFolderError(RldistillError):
+    """A run folder that exists, is locked, is not writable, or does not belong to this command."""
+
+
+class DatasetError(RldistillError):
+    """A dataset that is damaged or does not fit the task or the method."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" with up to three near names, or an empty string.
+
+    >>> did_you_mean("LunarLandr-v3", ["LunarLander-v3", "CartPole-v1"])
+    ' Did you mean LunarLander-v3?'
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(by_lower[match] for match in near)}?" if near else ""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or raise with the exact pip line that installs it.
+
+    Args:
+        module: what to import, for example "envpool".
+        extra: the extra of this package that brings it, for example "fast".
+
+    Raises:
+        MissingExtraError: the module is not installed.
+
+    >>> require("json", extra="none").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        raise MissingExtraError(
+            f'{module} is not installed; run: pip install "rldistill[{extra}]"'
+        ) from error
