@@ -89,6 +89,21 @@ class Prover:
             self.reference = float(teacher.returns.mean()), float(random.returns.mean())
         return self.reference
 
+    def describe_teacher(self) -> str:
+        """One line: what teacher and random policy returned, and what is odd about it."""
+        teacher, random = self.compare_teacher()
+        line = (
+            f"returns  teacher {teacher:.4g}, random policy {random:.4g} "
+            f"({self.arena.num_envs} episodes each)"
+        )
+        if teacher > random:
+            return line
+        return line + (
+            "; the teacher plays no better than random, so there can be no verdict: is it the right "
+            "task, does it need --teacher-act sample, or is its VecNormalize file missing "
+            "(--vecnormalize PATH)?"
+        )
+
     def screen(self, student: Policy) -> Look:
         """One round of the student alone; nominates it where the point estimate reaches the floor."""
         teacher, random = self.compare_teacher()
@@ -114,7 +129,7 @@ class Prover:
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
             )
 
-    def give_up(self) -> None:
+    def next_candidate(self) -> None:
         """Go on to the next candidate, with half the error rate."""
         self.trial = self.trial.next_candidate()
 

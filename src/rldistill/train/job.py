@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from rldistill.core import Head, Policy, PolicyInfo
+from rldistill.core import PolicyInfo
 from rldistill.data.replay import Replay
 from rldistill.envs.spec import TaskInfo, TaskSpec
-from rldistill.errors import TaskError
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
 from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
@@ -67,6 +66,17 @@ class Job:
             self.state.action_gap = mean_action_gap(first.teacher_raw[first.valid])
             self.restore_alignment()
 
+    def remember(self, batch: Labelled) -> None:
+        """Store a round; a row without memory forgets the rounds before."""
+        if self.settings.row.memory == 0:
+            self.memory.clear()
+        self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a student was shown to hold."""
+        return self.prover is not None and self.prover.trial.decision == "holds"
+
     def restore_alignment(self) -> None:
         """Make the loss anew from the action gap in the state."""
         self.learner.alignment = align(
@@ -106,32 +116,3 @@ class Job:
             student_parameters=student_parameters,
             teacher_parameters=self.teacher_info.acting_parameters,
         )
-
-
-def check_fit(policy: Policy, task: TaskInfo) -> None:
-    """Raise unless the policy can play the task.
-
-    Raises:
-        TaskError: the observation shapes or the action spaces differ; both are named.
-    """
-    seen, given = policy.info.observation_shape, task.observation_space.shape
-    if seen != given:
-        raise TaskError(
-            f"{policy.info.name} ({policy.info.source}) expects observations of shape {seen}; "
-            f"{task.id} gives {given}: is it the right task, and the right wrapper?"
-        )
-    head = policy.info.head
-    discrete = hasattr(task.action_space, "n")
-    wanted = getattr(head, "num_actions", None)
-    have = int(task.action_space.n) if discrete else None  # pyright: ignore
-    if wanted != have or (not discrete and len(head.low) != task.action_space.shape[0]):  # pyright: ignore
-        raise TaskError(
-            f"{policy.info.name} ({policy.info.source}) has {_actions(wanted, head)}; "
-            f"{task.id} has {task.action_space}: is it the right task?"
-        )
-
-
-def _actions(count: int | None, head: Head) -> str:
-    if count is not None:
-        return f"{count} discrete actions"
-    return f"{len(head.low)} continuous actions"  # pyright: ignore

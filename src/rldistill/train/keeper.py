@@ -103,6 +103,14 @@ class Keeper(AbstractContextManager["Keeper"]):
         if time.perf_counter() - self._saved >= self._save_seconds:
             self.save(job)
 
+    def save_unless_finished(self, job: "Job") -> None:
+        """For the way out: what was learnt is kept whatever ended the run.
+
+        A run that ended before its first round has nothing to keep.
+        """
+        if self.summary is None and job.state.round_index > 0:
+            self.save(job)
+
     def save(self, job: "Job") -> None:
         """Write the student as it is, and all that resuming needs.
 

@@ -14,6 +14,7 @@ from rldistill.data.replay import Replay
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import SettingError
+from rldistill.evaluation.fit import check_fit
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
@@ -22,7 +23,7 @@ from rldistill.runs import RunFolder, atomic_write, default_run_path
 from rldistill.students.build import default_spec, make_student
 from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher
-from rldistill.train.job import Job, check_fit
+from rldistill.train.job import Job
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import PerStateLearner
 from rldistill.train.settings import Settings

@@ -40,13 +40,17 @@ class RunState:
         self.train_seconds += seconds
 
     def progress(
-        self, look: Look | None = None, verdict: Verdict | None = None, message: str = ""
+        self,
+        look: Look | None = None,
+        verdict: Verdict | None = None,
+        message: str = "",
+        done: bool = False,
     ) -> Progress:
         """The state as a frozen record; a look is remembered for the records after it."""
         self.latest = look or self.latest
         seen = self.latest
         return Progress(
-            phase="done" if verdict else look.phase if look else "learning",
+            phase="done" if done else look.phase if look else "learning",
             round_index=self.round_index,
             env_steps=self.env_steps,
             total_steps=self.total_steps,
