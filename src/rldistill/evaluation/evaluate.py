@@ -12,7 +12,6 @@ from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import SettingError
 from rldistill.evaluation.agreement import AgreementPair, agreement
-from rldistill.evaluation.fit import check_fit
 from rldistill.evaluation.scores import Arena, Round, policy_actor, random_actor, task_info
 from rldistill.evaluation.summary import Costs, Sides, summarise
 from rldistill.evaluation.verdict import Verdict, verdict
@@ -174,11 +173,9 @@ def latency(policy: NetworkPolicy) -> float:
 
 
 def _load(source: Any, info: TaskInfo, vecnormalize: Any) -> NetworkPolicy:
-    policy = load_teacher(
+    return load_teacher(
         source,
         vecnormalize=vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
     )
-    check_fit(policy, info)
-    return policy

@@ -14,7 +14,6 @@ from rldistill.data.replay import Replay
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import SettingError
-from rldistill.evaluation.fit import check_fit
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
@@ -22,7 +21,7 @@ from rldistill.rollout.control import Controller, Randomness
 from rldistill.runs import RunFolder, atomic_write, default_run_path
 from rldistill.students.build import default_spec, make_student
 from rldistill.students.specs import MlpSpec
-from rldistill.teachers.load import load_teacher
+from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.job import Job
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import PerStateLearner
@@ -133,19 +132,17 @@ def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
 
 
 def make_teacher(request: Request, info: TaskInfo) -> NetworkPolicy:
-    """Load the teacher and check that it can play the task.
+    """Load the teacher, checked against the task.
 
     Raises:
         TeacherFileError, TaskError: it cannot be read, or does not fit.
     """
-    teacher = load_teacher(
+    return load_teacher(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
     )
-    check_fit(teacher, info)
-    return teacher
 
 
 def choose_device(name: str) -> torch.device:
@@ -184,7 +181,7 @@ def choose_student(
 ) -> NetworkPolicy:
     """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters."""
     if isinstance(student, NetworkPolicy):
-        check_fit(student, info)
+        require_fit(student, info.observation_space.shape, info.action_space)
         return student
     spec: str | MlpSpec
     if student is None:
@@ -214,7 +211,7 @@ def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo) -> tupl
     """Lines that are shown at the start: what was found, what was assumed, what is odd."""
     size = student.acting_parameters / max(teacher.acting_parameters, 1)
     notes = [
-        f"teacher  {' '.join(teacher.notes) or teacher.name}",
+        *(f"teacher  {note}" for note in teacher.notes or (teacher.name,)),
         f"student  {student.name}: {student.acting_parameters:,} parameters, "
         f"{100 * size:.3g} % of the teacher's {teacher.acting_parameters:,}",
         f"task     {describe(info)}",
