@@ -32,7 +32,7 @@ def show_live(console: Console, progress: Iterator[Progress]) -> None:
     """One table that is redrawn in place; messages and looks scroll above it."""
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         for record in progress:
-            if record.message:
+            if record.message and record.phase != "done":
                 live.console.print(escape(record.message), highlight=False)
             if record.decision:
                 live.console.print(escape(look_line(record)), highlight=False)
@@ -43,11 +43,11 @@ def show_lines(progress: Iterator[Progress]) -> None:
     """Plain lines."""
     printed = 0.0
     for record in progress:
-        if record.message:
+        if record.message and record.phase != "done":
             sys.stdout.write(record.message + "\n")
         if record.decision:
             sys.stdout.write(look_line(record) + "\n")
-        elif record.loss is not None and time.monotonic() - printed >= QUIET_SECONDS:
+        elif record.phase == "learning" and record.loss is not None and time.monotonic() - printed >= QUIET_SECONDS:
             printed = time.monotonic()
             sys.stdout.write(progress_line(record) + "\n")
         sys.stdout.flush()
