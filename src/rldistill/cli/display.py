@@ -47,7 +47,11 @@ def show_lines(progress: Iterator[Progress]) -> None:
             sys.stdout.write(record.message + "\n")
         if record.decision:
             sys.stdout.write(look_line(record) + "\n")
-        elif record.phase == "learning" and record.loss is not None and time.monotonic() - printed >= QUIET_SECONDS:
+        elif (
+            record.phase == "learning"
+            and record.loss is not None
+            and time.monotonic() - printed >= QUIET_SECONDS
+        ):
             printed = time.monotonic()
             sys.stdout.write(progress_line(record) + "\n")
         sys.stdout.flush()

@@ -39,7 +39,9 @@ class Flags:
     """Of everything. Default: 0."""
     device: Annotated[Literal["auto", "cpu", "cuda"] | None, option("auto|cpu|cuda")] = None
     """Where networks run."""
-    backend: Annotated[Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")] = None
+    backend: Annotated[
+        Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")
+    ] = None
     """Who steps the environments. Default: the fastest that is shown to be the same task."""
     env_kwargs: Annotated[str | None, option("K=V,...")] = None
     """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
@@ -120,9 +122,7 @@ def recipe_of(flags: Flags) -> Any:
     if flags.env_kwargs is not None:
         given["env_kwargs"] = parse_env_kwargs(flags.env_kwargs)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
-    return make_recipe(
-        resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given
-    )
+    return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
 
 
 def show_json(progress: Iterator[Any]) -> None:

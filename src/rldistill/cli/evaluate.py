@@ -31,9 +31,9 @@ class Flags:
     """Episodes per round. Default: 64, or fewer where fewer episodes are asked for."""
     seed: Annotated[int, option("N")] = 0
     """Of everything. Default: 0."""
-    backend: Annotated[Literal["auto", "envpool", "gymnasium"], option("auto|envpool|gymnasium")] = (
-        "auto"
-    )
+    backend: Annotated[
+        Literal["auto", "envpool", "gymnasium"], option("auto|envpool|gymnasium")
+    ] = "auto"
     """Who steps the environments. Default: the fastest that is shown to be the same task."""
     env_kwargs: Annotated[str | None, option("K=V,...")] = None
     """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""

@@ -14,7 +14,7 @@ from rldistill.errors import SettingError
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.scores import Arena, Round, policy_actor, random_actor, task_info
 from rldistill.evaluation.summary import Costs, Sides, summarise
-from rldistill.evaluation.verdict import Verdict, verdict
+from rldistill.evaluation.verdict import verdict
 from rldistill.maths import stats
 from rldistill.teachers.load import load_teacher
 
@@ -107,7 +107,10 @@ Played = tuple[list[Round], list[Round], list[Round]]
 
 
 def play(
-    arena: Arena, student: NetworkPolicy, teacher: NetworkPolicy | None, settings: EvaluationSettings
+    arena: Arena,
+    student: NetworkPolicy,
+    teacher: NetworkPolicy | None,
+    settings: EvaluationSettings,
 ) -> Played:
     """Rounds of student, teacher and random policy (the last two only with a teacher)."""
     device = torch.device("cpu")

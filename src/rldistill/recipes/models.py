@@ -78,7 +78,9 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     """
     merged: dict[str, Any] = {}
     for source in sources:
-        merged |= {key.replace("-", "_"): value for key, value in source.items() if value is not None}
+        merged |= {
+            key.replace("-", "_"): value for key, value in source.items() if value is not None
+        }
     known = list(Recipe.model_fields)
     unknown = [key for key in merged if key not in known]
     if unknown:
@@ -89,7 +91,9 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        problems = [f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        problems = [
+            f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        ]
         raise SettingError("; ".join(problems)) from error
 
 
