@@ -289,6 +289,7 @@ def test_a_long_torn_line_is_dropped(tmp_path: Path) -> None:
         file.write(b'{"a": "' + b"x" * 200_000)
     run.append_metrics({"step": 1})
     assert [record["step"] for record in run.read_metrics()] == [0, 1]
+    assert run.metrics_jsonl.read_bytes().endswith(b"}\n")
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"a": NaN}', b"\xff", b"x" * 2**21])
