@@ -32,7 +32,9 @@ def relu(x: np.ndarray) -> np.ndarray:
 def sb3_policy(folder: Path) -> Policy:
     """The deterministic action of a stable-baselines3 zip with a 2-hidden-layer MLP."""
     with zipfile.ZipFile(folder / "model.zip") as archive:
-        state = torch.load(io.BytesIO(archive.read("policy.pth")), weights_only=True, map_location="cpu")
+        state = torch.load(
+            io.BytesIO(archive.read("policy.pth")), weights_only=True, map_location="cpu"
+        )
     kind = folder.name.split("-")[0]
     trunk, last, activation = {
         "dqn": ("q_net.q_net", "q_net.q_net.4", relu),
