@@ -132,7 +132,7 @@ class Archive:
             raise TeacherFileError(f"{self._what} has no entry {name!r}; it holds {have}")
         if entry.file_size > most:
             raise UnsafeFileError(
-                f"{self._what}: {name} unpacks to {entry.file_size:,} bytes, at most {most:,} allowed"
+                f"{self._what}: {name} unpacks to {entry.file_size:,} bytes, more than {most:,}"
             )
         try:
             with self._zip.open(entry) as file:

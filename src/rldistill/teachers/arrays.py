@@ -47,7 +47,7 @@ def decode(node: Any, what: str) -> np.ndarray[Any, Any]:
 def _filled(
     dtype: np.dtype[Any], raw: bytes, shape: Any, order: str, what: str
 ) -> np.ndarray[Any, Any]:
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise TeacherFileError(f"{what}: an array with an impossible shape")
     sizes: tuple[int, ...] = shape
     if len(sizes) > 8 or math.prod(sizes) * dtype.itemsize != len(raw):
@@ -75,12 +75,13 @@ def _bytes(node: Any, what: str) -> bytes:
     if isinstance(node, (bytes, bytearray)):
         return bytes(node)
     # Protocol 2 has no bytes: they are written as text, to be encoded back on loading.
-    if isinstance(node, Inert) and node.name == "_codecs.encode":
-        node = _at(node.args, 0)
+    text = _at(node.args, 0) if isinstance(node, Inert) and node.name == "_codecs.encode" else node
+    if not isinstance(text, str):
+        raise TeacherFileError(f"{what}: an array without its bytes, got {_kind(text)}")
     try:
-        return node.encode("latin-1")
-    except (AttributeError, UnicodeEncodeError) as error:
-        raise TeacherFileError(f"{what}: an array without its bytes, got {_kind(node)}") from error
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise TeacherFileError(f"{what}: an array whose bytes are no latin-1 text") from error
 
 
 def _at(items: tuple[Any, ...], index: int) -> Any:

@@ -54,7 +54,7 @@ def from_module(
     Args:
         module: copied, frozen, in evaluation mode.
         head: what its outputs mean; None: its attribute `head`, else from action_space: logits for
-            Discrete, and for Box actions where N = D, mean and log standard deviation where N = 2 D.
+            Discrete; for Box the action where N = D, mean and log std where N = 2 D.
         observation_shape: None: the inputs of its first linear layer.
         action_space: of the task.
 

@@ -29,7 +29,7 @@ def load_teacher(
     head: Head | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> NetworkPolicy:
-    """Load a policy from a file of others, a student of ours, or a live object. Nothing in it is run.
+    """Load a policy from a file of others (nothing in it is run), a student or a live object.
 
     Args:
         source: path of a zip of stable-baselines3 or sb3-contrib, a run folder or its

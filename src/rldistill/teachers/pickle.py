@@ -116,14 +116,14 @@ class _Machine:
     def extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, list):
-            target.extend(items)  # pyright: ignore[reportUnknownMemberType]
+            target.extend(items)
         elif not isinstance(target, Inert):
             raise ValueError("append to what is not a list")
 
     def set_items(self, flat: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, dict):
-            target.update(_pairs(flat))  # pyright: ignore[reportUnknownMemberType]
+            target.update(_pairs(flat))
         elif not isinstance(target, Inert):
             raise ValueError("set an item of what is not a dict")
 
@@ -179,9 +179,11 @@ def _push(make: Callable[[_Machine, Any], Any]) -> Callable[[_Machine, Any], Non
 
 
 _PUSH_ARGUMENT = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
-    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 "
-    "BYTEARRAY8".split()
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
+        *("BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    )
 )
 _PUSH_NEW: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
@@ -192,10 +194,10 @@ _PUSH_NEW: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict,
     "EMPTY_SET": list,  # a set is read as a list: nothing of ours lies in one
 }
-_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "MARK": lambda m, _: m.marks.append(len(m.stack)),
-    "POP": lambda m, _: m.pop() and None,
-    "POP_MARK": lambda m, _: m.pop_mark() and None,
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: m.pop_mark(),
     "DUP": _push(lambda m, _: m.stack[-1]),
     "TUPLE": _push(lambda m, _: tuple(m.pop_mark())),
     "TUPLE1": _push(lambda m, _: m.pop_many(1)),

@@ -1,7 +1,7 @@
 """Zips of stable-baselines3 and sb3-contrib: tensors and JSON, read without those packages.
 
-Nothing in a file is run: the JSON is plain text whose pickled fields stay closed, the tensors are read
-by our own allow-list reader.
+Nothing in a file is run: the JSON is plain text whose pickled fields stay closed, and the tensors
+are read by our own allow-list reader.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def read_zip(path: Path) -> Saved:
     if not {"data", "policy.pth"} <= set(archive.names):
         held = ", ".join(safe_text(name) for name in archive.names[:8]) or "nothing"
         raise TeacherFileError(
-            f"{what} is not a zip of stable-baselines3, which has data and policy.pth; it holds {held}"
+            f"{what} is no zip of stable-baselines3, which has data and policy.pth; it holds {held}"
         )
     settings = settings_of_json(archive.read("data", MOST_JSON_BYTES), what)
     variables: dict[str, Tensor] = {}

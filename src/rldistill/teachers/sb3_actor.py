@@ -12,6 +12,7 @@ from rldistill.teachers.layers import (
     Clip,
     Critics,
     DeterministicValue,
+    ExplorationStd,
     Rescale,
     SoftValue,
     StateStd,
@@ -62,6 +63,7 @@ def read_soft(
     found = require_bounds(bounds, mean.out_features, settings)
     critics = _critics(weights, activation, sizes[0] + sizes[-1])
     actor = [*latent, outputs]
+    explores = isinstance(outputs, ExplorationStd)
     name, drop = _soft_name(settings, critics)
     alpha = _alpha(settings, variables)
     value = None
@@ -76,7 +78,7 @@ def read_soft(
         head=head,
         critic=value,
         sizes=sizes,
-        activation=activation_name,
+        activation=f"{activation_name}, gSDE" if explores else activation_name,
         notes=notes,
     )
 

@@ -1,5 +1,7 @@
 """PPO, A2C and TRPO of stable-baselines3 and sb3-contrib: an actor and a critic of the state."""
 
+import itertools
+
 from torch import Tensor, nn
 
 from rldistill.core import CategoricalHead, GaussianHead, Head, SquashedGaussianHead
@@ -36,13 +38,14 @@ def read_actor_critic(weights: Weights, settings: Settings, bounds: Bounds | Non
     action_net, value_net = weights.linear("action_net"), weights.linear("value_net")
     _check_ends(weights, policy, action_net, value, value_net)
     outputs, head, notes = _outputs(weights, settings, action_net, bounds)
+    explores = isinstance(outputs, ExplorationStd)
     return Networks(
         algorithm=_algorithm(settings),
         actor=[*policy, outputs],
         head=head,
         critic=nn.Sequential(*value, value_net, Squeeze()),
         sizes=layer_sizes(policy, action_net),
-        activation=activation_name,
+        activation=f"{activation_name}, gSDE" if explores else activation_name,
         notes=notes,
     )
 
@@ -78,7 +81,7 @@ def _check_ends(
 def _check_inside(weights: Weights, layers: list[nn.Module]) -> None:
     """A shared trunk and what follows it come from two stacks: check the seam too."""
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    for before, after in zip(linear, linear[1:], strict=False):
+    for before, after in itertools.pairwise(linear):
         weights.require_inputs(after, before.out_features, "a layer after the shared trunk")
 
 

@@ -1,4 +1,4 @@
-"""A saved model of stable-baselines3 made into a policy: which algorithm, which networks, which notes.
+"""A saved model of stable-baselines3 made into a policy: its algorithm, networks and notes.
 
 The algorithm is recognised by the names of its tensors and the keys of its settings.
 """
@@ -134,7 +134,7 @@ def _read_networks(
         return read_actor_critic(weights, settings, bounds)
     some = ", ".join(safe_text(name) for name in weights.names()[:4])
     raise TeacherFileError(
-        f"{weights.what}: not supported yet: a network with tensors {some}; supported are {SUPPORTED}"
+        f"{weights.what}: not supported yet: tensors {some}; supported are {SUPPORTED}"
     )
 
 

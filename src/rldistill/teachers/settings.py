@@ -45,8 +45,10 @@ class Settings:
     def number(self, name: str) -> float | None:
         """A finite number among the settings, None if there is none of that name."""
         value = self.values.get(name)
-        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return float(value) if plain and abs(value) < 1e300 and math.isfinite(value) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        # JSON has whole numbers of any size, too large for a float.
+        return float(value) if abs(value) < 1e300 and math.isfinite(value) else None
 
     def count(self, name: str, default: int) -> int:
         """A whole number >= 0 from the policy's arguments, else from the settings."""

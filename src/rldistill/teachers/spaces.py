@@ -86,7 +86,7 @@ def record_of_json(entry: object) -> SpaceRecord:
 
 def _shape(value: object) -> tuple[int, ...] | None:
     sizes: list[Any] = value if isinstance(value, list) else []
-    plain = isinstance(value, list) and all(type(n) is int and 0 < n for n in sizes)
+    plain = isinstance(value, list) and all(type(n) is int and n > 0 for n in sizes)
     return tuple(sizes) if plain and math.prod(sizes) <= MOST_DIMENSIONS else None
 
 
@@ -117,7 +117,7 @@ def _pickled(
         state = node.state if isinstance(node, pickle.Inert) else None
         if not isinstance(state, dict) or shape is None:
             return None, None
-        low, high = (arrays.decode(state.get(k), f"bound {k}").ravel() for k in ("low", "high"))  # pyright: ignore[reportUnknownMemberType]
+        low, high = (arrays.decode(state.get(k), f"bound {k}").ravel() for k in ("low", "high"))
     except (ValueError, TeacherFileError):
         return None, None  # bounds are then unknown, which the caller reports where it matters
     if low.size != math.prod(shape) or high.size != low.size or np.isnan([low, high]).any():

@@ -76,7 +76,7 @@ def _from_legacy(data: bytes, what: str) -> dict[str, Tensor]:
         protocol != LEGACY_PROTOCOL
         or not isinstance(system, dict)
         or not system.get("little_endian")
-    ):  # pyright: ignore[reportUnknownMemberType]
+    ):
         raise TeacherFileError(
             f"{what}: not supported yet: torch file of protocol {protocol!r:.20}"
         )
@@ -98,11 +98,11 @@ def _legacy_storages(stream: io.BytesIO, content: Any, keys: Any, what: str) -> 
     if not isinstance(content, dict) or not isinstance(keys, list):
         raise TeacherFileError(f"{what}: a dict of tensors and its keys are required")
     item_sizes = {}
-    for node in content.values():  # pyright: ignore[reportUnknownVariableType]
+    for node in content.values():
         storage = _storage(_tensor_args(node, what)[0], what)
         item_sizes[storage.key] = storage.dtype.itemsize
     raw: dict[str, bytes] = {}
-    for key in keys:  # pyright: ignore[reportUnknownVariableType]
+    for key in keys:
         if not isinstance(key, str) or key not in item_sizes:
             raise TeacherFileError(f"{what}: a storage belongs to no tensor")
         count = int.from_bytes(stream.read(8), "little", signed=True)
@@ -152,7 +152,7 @@ class _Builder:
     num_elements: int = 0
 
     def tensors(self, content: Any) -> dict[str, Tensor]:
-        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
             raise TeacherFileError(f"{self.what}: a dict of named tensors is required")
         named: dict[str, Any] = content
         return {name: self._tensor(node) for name, node in named.items()}
@@ -183,16 +183,16 @@ class _Builder:
 
 def _check_view(num_elements: int, offset: Any, size: Any, stride: Any, what: str) -> None:
     """Refuse a view that reaches outside its storage or blows it up by a stride of 0."""
-    plain = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)  # pyright: ignore[reportUnknownArgumentType]
-    numbers = (offset, *size, *stride) if plain else (None,)  # pyright: ignore[reportUnknownVariableType]
+    plain = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
+    numbers = (offset, *size, *stride) if plain else (None,)
     if len(numbers) > 1 + 2 * MOST_DIMENSIONS or not all(
         type(n) is int and n >= 0 for n in numbers
-    ):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    ):
         raise UnsafeFileError(f"{what}: a tensor with an impossible shape")
     sizes: tuple[int, ...] = size
     last = offset + sum((n - 1) * s for n, s in zip(sizes, stride, strict=True))
     count = math.prod(sizes)
     if count > num_elements or (count > 0 and last >= num_elements):
         raise UnsafeFileError(
-            f"{what}: a tensor of shape {sizes} reaches outside its storage of {num_elements} numbers"
+            f"{what}: a tensor of shape {sizes} leaves its storage of {num_elements} numbers"
         )

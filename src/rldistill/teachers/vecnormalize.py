@@ -33,7 +33,7 @@ class Statistics:
     """What VecNormalize does to observations, and what it did to rewards.
 
     Attributes:
-        mean, std: [O] in observation units, std = sqrt(var + epsilon); None: observations untouched.
+        mean, std: [O], observation units, std = sqrt(var + epsilon); None: nothing is done.
         clip: bound of normalised observations.
         reward_std: rewards were divided by it; 1.0: untouched; None: unknown.
         source: the file, for the record.
@@ -59,7 +59,7 @@ def find_statistics(model: Path) -> Path | None:
 
     A checkpoint "x_1000_steps.zip" finds "x_vecnormalize_1000_steps.pkl". An npz is preferred.
     """
-    names = list(NAMES)
+    names: list[str] = list(NAMES)
     if found := _CHECKPOINT.fullmatch(model.stem):
         names.insert(0, f"{found[1]}_vecnormalize_{found[2]}.pkl")
     folders = (model.parent, model.parent / model.stem)
@@ -69,7 +69,7 @@ def find_statistics(model: Path) -> Path | None:
 def says_normalised(model: Path) -> str | None:
     """The name of a config beside a zip that says its observations were normalised, else None.
 
-    rl-zoo's config.yml holds Python tags, which an unsafe YAML loader would run: it is read as text.
+    rl-zoo's config.yml holds Python tags that an unsafe YAML loader would run: it is read as text.
     """
     for folder in (model.parent, model.parent / model.stem):
         for name in CONFIGS:
@@ -129,7 +129,7 @@ def _from_pickle(data: bytes, path: Path) -> Statistics:
     state = node.state if isinstance(node, pickle.Inert) else None
     if not isinstance(state, dict) or "norm_obs" not in state:
         raise TeacherFileError(f"{path} is not a pickled VecNormalize: it has no norm_obs")
-    fields: dict[str, Any] = dict(state)  # pyright: ignore[reportUnknownArgumentType]
+    fields: dict[str, Any] = dict(state)
     for name in ("obs_rms", "ret_rms"):
         moments = fields.get(name)
         if isinstance(moments, pickle.Inert):
@@ -163,7 +163,8 @@ def _moments(moments: Any, what: str) -> tuple[_Array, _Array]:
 
 
 def _array(node: Any, what: str) -> _Array:
-    return node if isinstance(node, (np.ndarray, np.generic)) else arrays.decode(node, what)  # pyright: ignore[reportUnknownVariableType, reportReturnType]
+    live = isinstance(node, (np.ndarray, np.generic))
+    return np.asarray(node) if live else arrays.decode(node, what)
 
 
 def _scalar(node: Any, what: str) -> float:
