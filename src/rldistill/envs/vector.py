@@ -43,8 +43,13 @@ class VectorEnv(ABC):
     num_envs: int
 
     @abstractmethod
-    def reset(self) -> Array:
-        """Start new episodes everywhere: observations [B, ...]. The first call is seeded."""
+    def reset(self, seed: int | None = None) -> Array:
+        """Start new episodes everywhere: observations [B, ...].
+
+        Args:
+            seed: env i is seeded seed + i, as if the environments were made anew with it; None goes
+                on with the seed they were made with.
+        """
 
     @abstractmethod
     def step(self, actions: Array) -> Step:
