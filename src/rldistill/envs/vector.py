@@ -144,9 +144,9 @@ class NormalisedVectorEnv(VectorEnv):
             notes=opened.notes,
         )
 
-    def reset(self) -> Array:
+    def reset(self, seed: int | None = None) -> Array:
         try:
-            raw = self._simulator.reset(self._seed)
+            raw = self._simulator.reset(self._seed if seed is None else seed)
         except Exception as error:
             raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True
