@@ -14,7 +14,6 @@ PAIRS = [
     deterministic.reverse_kl,
     deterministic.cross_entropy,
     deterministic.nll,
-    deterministic.mse,
 ]
 LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -35,13 +34,17 @@ actions, stds = vectors(-10, 10), vectors(0.01, 10)
         (deterministic.reverse_kl, 4 / 8),
         (deterministic.cross_entropy, 4 / 8 + math.log(2) + (LOG_TWO_PI + 1) / 2),
         (deterministic.nll, 4 / 8 + math.log(2) + LOG_TWO_PI / 2),
-        (deterministic.mse, 4.0),
     ],
 )
 @pytest.mark.parametrize("std", [2.0, torch.tensor(2.0), torch.tensor([2.0])])
 def test_by_hand(function, expected, std):
     value = function(torch.tensor([3.0]), torch.tensor([1.0]), std)
     assert value.item() == pytest.approx(expected)
+
+
+def test_mse_by_hand_is_a_sum():
+    value = deterministic.mse(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 3.0]))
+    assert value.item() == 13
 
 
 def test_entropy_by_hand():
@@ -68,7 +71,7 @@ def test_kl_and_cross_entropy_differ_by_a_constant(p, q, std):
 def test_kl_is_symmetric_and_mse_in_units_of_the_spread(p, q, std):
     kl = deterministic.kl(p, q, std)
     assert kl == deterministic.reverse_kl(q, p, std) == deterministic.kl(q, p, std)
-    torch.testing.assert_close(kl, deterministic.mse(p, q, std) / (2 * std**2))
+    torch.testing.assert_close(kl, deterministic.mse(p, q) / (2 * std**2))
 
 
 @pytest.mark.parametrize("function", PAIRS, ids=lambda f: f.__name__)
@@ -79,6 +82,12 @@ def test_gradient_is_right(function):
     )
     inputs = (p.requires_grad_(), q.requires_grad_(), std[0].abs() + 0.1)
     assert torch.autograd.gradcheck(function, inputs)
+
+
+def test_mse_gradient_is_right():
+    p = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    q = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(deterministic.mse, (p, q))
 
 
 def test_entropy_gradient_is_right():
@@ -129,3 +138,8 @@ def test_js_says_that_it_has_no_closed_form():
 def test_shapes_that_do_not_fit_are_named(function, p_shape, q_shape, std_shape):
     with pytest.raises(ShapeError, match="D action dimensions of the same task"):
         function(torch.zeros(p_shape), torch.zeros(q_shape), torch.ones(std_shape))
+
+
+def test_mse_names_shapes_that_do_not_fit():
+    with pytest.raises(ShapeError, match=r"^mse: .*\(2, 3\), \(2, 4\)"):
+        deterministic.mse(torch.zeros(2, 3), torch.zeros(2, 4))

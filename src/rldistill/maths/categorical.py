@@ -228,7 +228,7 @@ def _check_same_actions(caller: str, p_logits: Tensor, q_logits: Tensor) -> torc
             "the last axis must be the action axis of the same task"
         )
     try:
-        return torch.broadcast_shapes(p_logits.shape, q_logits.shape)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return torch.broadcast_shapes(p_logits.shape, q_logits.shape)
     except RuntimeError as error:
         raise ShapeError(
             f"{caller}: p has shape {tuple(p_logits.shape)} and q has {tuple(q_logits.shape)}; "
