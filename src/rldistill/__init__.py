@@ -1,0 +1,58 @@
+"""Policy distillation for reinforcement learning: a trained policy into a smaller one.
+
+Everything named in __all__ is imported when it is first used, so that `import rldistill` itself
+loads neither torch nor numpy.
+
+>>> import rldistill
+>>> rldistill.RldistillError.__module__
+'rldistill.errors'
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rldistill.errors import RldistillError
+    from rldistill.evaluation.evaluate import evaluate
+    from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.students.build import make_student
+    from rldistill.teachers.load import load_policy, load_teacher
+    from rldistill.train.distill import distill
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RldistillError",
+    "Verdict",
+    "distill",
+    "evaluate",
+    "load_policy",
+    "load_teacher",
+    "make_student",
+    "verdict",
+]
+
+# Where each public name lives: what the imports above say, for the interpreter.
+_HOMES = {
+    "RldistillError": "rldistill.errors",
+    "Verdict": "rldistill.evaluation.verdict",
+    "distill": "rldistill.train.distill",
+    "evaluate": "rldistill.evaluation.evaluate",
+    "load_policy": "rldistill.teachers.load",
+    "load_teacher": "rldistill.teachers.load",
+    "make_student": "rldistill.students.build",
+    "verdict": "rldistill.evaluation.verdict",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562) and keep it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,7 @@
+"""python -m rldistill."""
+
+import sys
+
+from rldistill.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,164 @@
+"""Progress and results on a terminal; plain lines where there is none."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rldistill.cli.common import interval, number
+from rldistill.train.progress import Progress
+
+# Without a terminal a line is printed at most this often, in seconds; looks are always printed.
+QUIET_SECONDS = 5.0
+COLOURS = {"holds": "green", "fails": "red", "unsure": "yellow"}
+
+
+def show(progress: Iterator[Progress]) -> None:
+    """Draw a run as it goes: a live panel on a terminal, else a line now and then."""
+    console = Console()
+    if console.is_terminal:
+        show_live(console, progress)
+    else:
+        show_lines(progress)
+
+
+def show_live(console: Console, progress: Iterator[Progress]) -> None:
+    """One table that is redrawn in place; messages and looks scroll above it."""
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        for record in progress:
+            if record.message and record.phase != "done":
+                live.console.print(escape(record.message), highlight=False)
+            if record.decision:
+                live.console.print(escape(look_line(record)), highlight=False)
+            live.update(panel(record))
+
+
+def show_lines(progress: Iterator[Progress]) -> None:
+    """Plain lines."""
+    printed = 0.0
+    for record in progress:
+        if record.message:
+            if record.phase != "done":
+                sys.stdout.write(record.message + "\n")
+        elif record.decision:
+            sys.stdout.write(look_line(record) + "\n")
+        elif (
+            record.phase == "learning"
+            and record.loss is not None
+            and time.monotonic() - printed >= QUIET_SECONDS
+        ):
+            printed = time.monotonic()
+            sys.stdout.write(progress_line(record) + "\n")
+        sys.stdout.flush()
+
+
+def panel(record: Progress) -> Table:
+    """The live table."""
+    table = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=record.total_steps, completed=record.env_steps, width=30)
+    table.add_row("steps", f"{record.env_steps:,} of at most {record.total_steps:,}")
+    table.add_row("", bar)
+    table.add_row("speed", f"{record.steps_per_second:,.0f} steps/s")
+    table.add_row("loss", number(record.loss))
+    if record.agreement is not None:
+        table.add_row("agreement", f"{100 * record.agreement:.1f} %")
+    if record.student_return is not None:
+        table.add_row("return", f"{number(record.student_return)} {return_interval(record)}")
+    table.add_row("time left", f"at most {time_left(record)}")
+    return table
+
+
+def progress_line(record: Progress) -> str:
+    """One line of numbers."""
+    parts = [
+        f"{record.env_steps:>9,} steps",
+        f"{record.steps_per_second:,.0f}/s",
+        f"loss {number(record.loss)}",
+    ]
+    if record.agreement is not None:
+        parts.append(f"agreement {100 * record.agreement:.1f} %")
+    if record.student_return is not None:
+        parts.append(f"return {number(record.student_return)} {return_interval(record)}")
+    return "  ".join([*parts, f"at most {time_left(record)} left"])
+
+
+def look_line(record: Progress) -> str:
+    """One line about a look at the student."""
+    what = "screened" if record.phase == "screening" else f"candidate {record.candidate}"
+    fraction = "" if record.fraction is None else f", fraction {record.fraction:.3f}"
+    return (
+        f"{record.env_steps:>9,} steps  {what}: {record.episodes} episodes, return "
+        f"{number(record.student_return)} {return_interval(record)}{fraction}: {record.decision}"
+    )
+
+
+def return_interval(record: Progress) -> str:
+    """[low, high] of the latest return."""
+    return interval(record.return_low, record.return_high)
+
+
+def time_left(record: Progress) -> str:
+    """Until all steps are taken, testing not counted."""
+    if record.env_steps == 0:
+        return "?"
+    seconds = (record.total_steps - record.env_steps) / max(record.steps_per_second, 1e-9)
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def show_summary(summary: dict[str, Any]) -> None:
+    """The table at the end of `distill` and `evaluate`."""
+    console = Console(highlight=False)
+    table = Table(box=None, show_header=True, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("", "return", "parameters", "acts by"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    act = summary.get("act") or {}
+    for who in ("student", "teacher", "random"):
+        if summary.get(f"{who}_return") is None:
+            continue
+        count = summary.get(f"{who}_parameters")
+        table.add_row(
+            who,
+            number(summary[f"{who}_return"]),
+            "-" if count is None else f"{count:,}",
+            act.get(who) or "-",
+        )
+    if table.row_count:
+        console.print(table)
+    for line in summary_lines(summary):
+        console.print(line)
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """The lines below the table."""
+    lines: list[str] = []
+    if summary.get("fraction") is not None:
+        paired = "paired" if summary["paired"] else "unpaired"
+        between = interval(summary["fraction_low"], summary["fraction_high"])
+        lines.append(f"fraction   {summary['fraction']:.3f} {between} of the teacher's, {paired}")
+    detail = summary.get("agreement_detail")
+    if detail:
+        shares = [100 * detail[f"{who}_states"]["top_action"] for who in ("student", "teacher")]
+        lines.append(
+            f"agreement  {shares[0]:.1f} % on the student's states, {shares[1]:.1f} % on the "
+            "teacher's"
+        )
+    if summary.get("env_steps") is not None:
+        lines.append(
+            f"cost       {summary['env_steps']:,} environment steps, "
+            f"{summary['train_seconds']:.1f} s of training, {summary['total_seconds']:.1f} s in all"
+        )
+    word = summary.get("verdict")
+    if summary.get("reason"):
+        said = escape(str(word or "no verdict"))
+        colour = COLOURS.get(word or "", "yellow")
+        lines.append(f"verdict    [bold {colour}]{said}[/]: {escape(summary['reason'])}")
+    if summary.get("run"):
+        lines.append(f"run        {escape(summary['run'])}")
+    return lines

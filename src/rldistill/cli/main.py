@@ -1,0 +1,77 @@
+"""rldistill: the command line. This file imports nothing heavy; commands import what they need."""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+from rldistill.errors import RldistillError, did_you_mean
+
+COMMANDS = {
+    "distill": "distil a teacher into a small student, and prove that it holds",
+    "evaluate": "measure a policy, alone or against its teacher",
+    "collect": "write a teacher's observations, actions and outputs to a folder",
+    "demo": "distil the LunarLander teacher that ships with the package",
+    "runs": "list run folders",
+    "methods": "list the rows of the method table",
+}
+USAGE = "usage: rldistill COMMAND [flags]      (rldistill COMMAND --help tells more)"
+EXAMPLE = "example: rldistill distill teacher.zip --task LunarLander-v3 --student mlp:16,16"
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_CHECK = 3
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    0: done. 1: something went wrong (the message says what to do). 2: wrong usage. 3: --check and
+    the verdict is not `holds`. 130: interrupted; the run is saved.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        return 0
+    command, rest = arguments[0], arguments[1:]
+    if command in ("--version", "-V"):
+        from importlib.metadata import version
+
+        sys.stdout.write(f"rldistill {version('rldistill')}\n")
+        return 0
+    if command not in COMMANDS:
+        sys.stderr.write(
+            f"unknown command {command!r}.{did_you_mean(command, COMMANDS)}\n{USAGE}\n"
+            f"commands: {', '.join(COMMANDS)}\n"
+        )
+        return EXIT_USAGE
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return int(importlib.import_module(f"rldistill.cli.{command}").run(rest))
+    except RldistillError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone: not our failure.
+        sys.stderr.close()
+        return 0
+
+
+def overview() -> str:
+    """The text of `rldistill --help`."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return (
+        "rldistill: take a trained policy, get a smaller one, with proof that it still does the job"
+        f"\n\n{USAGE}\n\ncommands:\n{rows}\n\n{EXAMPLE}\n"
+    )
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: saved, and resumable."""
+    del number, frame
+    raise KeyboardInterrupt

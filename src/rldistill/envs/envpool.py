@@ -1,0 +1,149 @@
+"""Environments stepped in C++ by envpool; the only file that imports it (1 s: when first used)."""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy as np
+from gymnasium import spaces
+
+from rldistill.envs.spec import TaskSpec, resolve_limit
+from rldistill.envs.vector import Opened, RawStep
+from rldistill.errors import TaskError, did_you_mean, require
+
+Array = np.ndarray[Any, Any]
+
+# Ids whose envpool and gymnasium versions gave the same mean returns, of a trained and of a random
+# policy, in tests/envs/test_equivalence.py (slow). Only these are chosen by backend "auto"; an id
+# enters this table by passing there.
+EQUIVALENT_IDS = frozenset({"CartPole-v1", "LunarLander-v3"})
+
+# Set by this library, or of no meaning in a batch that is stepped together.
+_OWN_SETTINGS = frozenset(
+    {
+        "num_envs", "batch_size", "num_threads", "max_num_players", "thread_affinity_offset",
+        "base_path", "seed", "env_seed", "gym_reset_return_info", "max_episode_steps",
+    }
+)  # fmt: skip
+_NO_LIMIT = 2**31 - 1
+
+
+@final
+class EnvpoolSimulator:
+    """envpool's gymnasium interface, all environments in one batch.
+
+    Only a new pool can be seeded, so a reset with a seed makes one.
+    """
+
+    def __init__(self, make_pool: Callable[[int], Any], num_envs: int, seed: int) -> None:
+        self._make_pool = make_pool
+        self._pool = pool = make_pool(seed)
+        self._fresh: int | None = seed
+        self.num_envs = num_envs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its spaces announce a loss of float64 precision
+            self.observation_space: spaces.Space[Any] = pool.observation_space
+            self.action_space: spaces.Space[Any] = pool.action_space
+
+    def reset(self, seed: int | None) -> Any:
+        """First observations; env i is seeded seed + i, None goes on with what there is."""
+        if seed is not None and seed != self._fresh:
+            self._pool.close()
+            self._pool = self._make_pool(seed)
+        self._fresh = None
+        observations, _ = self._pool.reset()
+        return observations
+
+    def step(self, actions: Array) -> RawStep:
+        observations, rewards, terminated, truncated, _ = self._pool.step(actions)
+        return observations, rewards, terminated, truncated
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def is_installed() -> bool:
+    """Whether envpool can be imported, without importing it."""
+    return importlib.util.find_spec("envpool") is not None
+
+
+def task_ids() -> list[str]:
+    """Every id that envpool has; empty where it is not installed. Imports envpool."""
+    return list(require("envpool", extra="fast").list_all_envs()) if is_installed() else []
+
+
+def objection(task: TaskSpec) -> str | None:
+    """Why backend "auto" does not take envpool for this task; None if it does."""
+    if task.is_live:
+        return "the environment is a live object"
+    if task.wrapper or task.imports:
+        return "a wrapper or an imported module needs gymnasium environments"
+    if task.id not in EQUIVALENT_IDS:
+        return "envpool is not shown to be the same task"
+    if task.env_kwargs:
+        return "envpool is shown to be the same task only without env_kwargs"
+    if not is_installed():
+        return 'envpool is not installed; for faster steps: pip install "rldistill[fast]"'
+    return None
+
+
+def open_envpool(task: TaskSpec, num_envs: int, seed: int) -> Opened:
+    """Make the task with envpool; env i is seeded seed + i.
+
+    Raises:
+        MissingExtraError: envpool is not installed.
+        TaskError: envpool does not have this id or one of its keyword arguments.
+    """
+    module = require("envpool", extra="fast")
+    if task.id not in (known := module.list_all_envs()):
+        raise TaskError(
+            f"envpool has no task {task.id!r}.{did_you_mean(task.id, known)} "
+            "Backend 'gymnasium' takes any registered id"
+        )
+    spec = module.make_spec(task.id)
+    if type(spec).__name__.startswith("Atari"):
+        raise TaskError(f"{task.id} is an Atari task: backend 'envpool' does not serve these")
+    _check_kwargs(task.id, task.env_kwargs, [str(key) for key in spec._config_keys])
+    declared = int(spec.config.max_episode_steps)
+    has_limit = 0 < declared < _NO_LIMIT
+    limit, notes = resolve_limit(task.max_episode_steps, declared if has_limit else None)
+    kwargs = task.env_kwargs
+
+    def make_pool(seed: int) -> Any:
+        return module.make_gymnasium(
+            task.id,
+            num_envs=num_envs,
+            seed=seed,
+            num_threads=min(num_envs, _usable_cores()),
+            max_episode_steps=limit,
+            **kwargs,
+        )
+
+    return Opened(
+        simulator=EnvpoolSimulator(make_pool, num_envs, seed),
+        task_id=task.id,
+        backend="envpool",
+        max_episode_steps=limit,
+        equal_starts=True,
+        notes=notes,
+    )
+
+
+def _check_kwargs(task_id: str, given: Mapping[str, Any], settings: list[str]) -> None:
+    known = sorted(set(settings) - _OWN_SETTINGS)
+    for name in given:
+        if name not in known:
+            raise TaskError(
+                f"envpool's {task_id} has no keyword argument {name!r}."
+                f"{did_you_mean(name, known)} It takes {', '.join(known) or 'none'}; "
+                "backend 'gymnasium' takes those of the gymnasium environment"
+            )
+
+
+def _usable_cores() -> int:
+    """Cores that this process may run on; envpool itself would count those of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,166 @@
+"""Environments stepped in Python by gymnasium: any registered id, any factory, any wrapper."""
+
+import copy
+from typing import Any, final
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.vector.utils import concatenate, create_empty_array
+
+from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.spec import TaskSpec
+from rldistill.envs.vector import Opened, RawStep, SimulatorError
+from rldistill.errors import EnvironmentFailure, TaskError
+
+Array = np.ndarray[Any, Any]
+Env = gymnasium.Env[Any, Any]
+
+_PROBE_STEPS = 4
+
+
+@final
+class GymnasiumSimulator:
+    """B gymnasium environments, one after the other.
+
+    A loop of our own instead of gymnasium.vector.SyncVectorEnv: it drops the infos, which makes it
+    about 10 % faster on light environments, and it knows which environment raised.
+    """
+
+    def __init__(self, envs: list[Env]) -> None:
+        self._envs = envs
+        self.num_envs = len(envs)
+        self.observation_space: spaces.Space[Any] = envs[0].observation_space
+        self.action_space: spaces.Space[Any] = envs[0].action_space
+        self._over = [False] * len(envs)
+
+    def reset(self, seed: int | None) -> Any:
+        self._over = [False] * self.num_envs
+        observations: list[Any] = []
+        try:
+            for index, env in enumerate(self._envs):
+                own_seed = None if seed is None else seed + index
+                observations.append(env.reset(seed=own_seed)[0])
+        except Exception as error:
+            raise SimulatorError(len(observations)) from error
+        return self._batch(observations)
+
+    def step(self, actions: Array) -> RawStep:
+        observations: list[Any] = []
+        rewards = np.zeros(self.num_envs, np.float64)
+        terminated = np.zeros(self.num_envs, np.bool_)
+        truncated = np.zeros(self.num_envs, np.bool_)
+        over = self._over
+        try:
+            for index, env in enumerate(self._envs):
+                if over[index]:
+                    observation, over[index] = env.reset()[0], False
+                else:
+                    observation, reward, ended, cut, _ = env.step(actions[index])
+                    rewards[index], terminated[index], truncated[index] = reward, ended, cut
+                    over[index] = bool(ended or cut)
+                observations.append(observation)
+        except Exception as error:
+            raise SimulatorError(len(observations)) from error
+        return self._batch(observations), rewards, terminated, truncated
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _batch(self, observations: list[Any]) -> Any:
+        space = self.observation_space
+        try:
+            return concatenate(space, observations, create_empty_array(space, self.num_envs))
+        except (ValueError, TypeError, KeyError) as error:
+            raise EnvironmentFailure(
+                f"observations do not fit the environment's own observation space {space}: {error}"
+            ) from error
+
+
+def open_gymnasium(task: TaskSpec, num_envs: int, seed: int) -> Opened:
+    """Make the task with gymnasium; env i is seeded seed + i.
+
+    Raises:
+        TaskError: the id is unknown or its environment cannot be made with these arguments.
+        MissingExtraError: the id needs a package that is not installed.
+        EnvironmentFailure: the environment, its factory or its wrapper raised.
+    """
+    notes: list[str] = []
+    envs: list[Env] = []
+    limit = 0
+    try:
+        with quietly(task, notes):
+            for _ in range(num_envs):
+                env, limit, found = build_env(task)
+                envs.append(env)
+                notes += [note for note in found if note not in notes]
+        _check_copies(envs)
+        equal = starts_repeat(envs[0], envs[0].action_space, seed)
+    except Exception:
+        for env in envs:
+            env.close()
+        raise
+    if not equal:
+        notes.append("two resets with one seed gave different episodes: starts cannot be paired")
+    return Opened(
+        simulator=GymnasiumSimulator(envs),
+        task_id=task.id or name_of(envs[0]),
+        backend="gymnasium",
+        max_episode_steps=limit,
+        equal_starts=equal,
+        notes=tuple(notes),
+    )
+
+
+def starts_repeat(
+    env: Env | gymnasium.vector.VectorEnv[Any, Any, Any], actions: spaces.Space[Any], seed: int
+) -> bool:
+    """Whether two resets with one seed start the same episode, over a few equal actions.
+
+    Raises:
+        EnvironmentFailure: the environment raised.
+    """
+    actions.seed(seed)
+    action = actions.sample()
+
+    def play() -> list[Any]:
+        seen: list[Any] = [env.reset(seed=seed)[0]]
+        for _ in range(_PROBE_STEPS):
+            observation, reward, terminated, truncated, _ = env.step(action)
+            # Copied, for an environment may reuse its arrays.
+            seen += [observation, reward, terminated, truncated]
+            if np.any(np.logical_or(terminated, truncated)):
+                break
+        return copy.deepcopy(seen)
+
+    try:
+        return data_equivalence(play(), play(), exact=True)
+    except Exception as error:
+        raise EnvironmentFailure(
+            f"{name_of(env)} raised in its first {_PROBE_STEPS} steps: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def name_of(env: Env | gymnasium.vector.VectorEnv[Any, Any, Any]) -> str:
+    """The id that an environment was registered under, or the name of its class."""
+    spec: Any = env.spec  # envpool's vector environments have a spec of their own kind
+    return spec.id if isinstance(spec, EnvSpec) else type(env.unwrapped).__name__
+
+
+def _check_copies(envs: list[Env]) -> None:
+    if len({id(env.unwrapped) for env in envs}) < len(envs):
+        raise TaskError(
+            "the factory returned one environment several times; it must make a new one at each "
+            "call, for example lambda: gymnasium.make(...)"
+        )
+    for other in envs[1:]:
+        for mine, its in (
+            (envs[0].observation_space, other.observation_space),
+            (envs[0].action_space, other.action_space),
+        ):
+            if mine != its:
+                raise TaskError(f"the environments of one task differ: {mine} and {its}")

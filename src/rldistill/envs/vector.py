@@ -1,0 +1,221 @@
+"""One vector environment over every backend: what is normalised is normalised here.
+
+Shapes: B environments, O numbers of a flat observation, D size of a continuous action.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self, final
+
+import numpy as np
+from gymnasium import spaces
+
+from rldistill.envs.actions import action_writer, all_finite
+from rldistill.envs.observations import ObservationReader
+from rldistill.envs.spec import TaskInfo
+from rldistill.errors import EnvironmentFailure, RldistillError, ShapeError
+
+Array = np.ndarray[Any, Any]
+RawStep = tuple[Any, Array, Array, Array]
+
+
+class Step(NamedTuple):
+    """What B environments returned for one batch of actions.
+
+    An environment whose episode ends shows that episode's real last observation. Its next step
+    ignores the action, has valid False and reward 0, and shows the next episode's first
+    observation; that phantom step must never enter the data. Ending on both grounds at once
+    counts as terminated (envpool reports it as truncated on the last step of the limit).
+    """
+
+    observations: Array  # [B, O] float32, or [B, ...] uint8
+    rewards: Array  # [B] float64, raw
+    terminated: Array  # [B] bool: a real end, worth nothing afterwards
+    truncated: Array  # [B] bool: cut off by the step limit, worth what follows
+    valid: Array  # [B] bool
+
+
+class VectorEnv(ABC):
+    """B copies of one task that act in step; a context manager that closes them."""
+
+    info: TaskInfo
+    num_envs: int
+
+    @abstractmethod
+    def reset(self, seed: int | None = None) -> Array:
+        """Start new episodes everywhere: observations [B, ...].
+
+        Args:
+            seed: env i is seeded seed + i, as if the environments were made anew with it; None goes
+                on with the seed they were made with.
+        """
+
+    @abstractmethod
+    def step(self, actions: Array) -> Step:
+        """Act once everywhere.
+
+        Args:
+            actions: int [B] from 0, or float [B, D] (clipped to the bounds here).
+
+        Raises:
+            ShapeError: the actions are not of this shape or range.
+            NotFiniteError: an action is not a number.
+            EnvironmentFailure: an environment raised, or returned something that is not a number.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the environments; a live vector environment stays open, it is its owner's."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Simulator(Protocol):
+    """What a backend gives: B environments with NEXT_STEP autoreset, in their own spaces."""
+
+    num_envs: int
+    observation_space: spaces.Space[Any]  # of one environment
+    action_space: spaces.Space[Any]
+
+    def reset(self, seed: int | None) -> Any:
+        """Batched raw observations; env i is seeded seed + i, None goes on with what there is."""
+        ...
+
+    def step(self, actions: Array) -> RawStep:
+        """Raw observations, rewards, terminated, truncated, in arrays that are never reused."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SimulatorError(Exception):
+    """An environment raised; the original is the cause, index says which one, if known."""
+
+    def __init__(self, index: int | None) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A simulator and what its backend knows of it."""
+
+    simulator: Simulator
+    task_id: str
+    backend: str
+    max_episode_steps: int
+    equal_starts: bool
+    notes: tuple[str, ...] = ()
+
+
+@final
+class NormalisedVectorEnv(VectorEnv):
+    """A simulator behind the conventions of Step and TaskInfo."""
+
+    def __init__(self, opened: Opened, seed: int) -> None:
+        self._simulator = opened.simulator
+        self.num_envs = self._simulator.num_envs
+        self._read = ObservationReader(self._simulator.observation_space)
+        self._write = action_writer(self._simulator.action_space)
+        self._seed: int | None = seed
+        self._valid = np.ones(self.num_envs, np.bool_)
+        self._num_over = 0
+        self._step_count = 0
+        self._started = False
+        self.info = TaskInfo(
+            id=opened.task_id,
+            backend=opened.backend,
+            observation_space=self._read.space,
+            action_space=self._write.space,
+            observation_parts=self._read.parts,
+            equal_starts=opened.equal_starts,
+            max_episode_steps=opened.max_episode_steps,
+            notes=opened.notes,
+        )
+
+    def reset(self, seed: int | None = None) -> Array:
+        try:
+            raw = self._simulator.reset(self._seed if seed is None else seed)
+        except Exception as error:
+            raise self._failure(error, "reset") from _original(error)
+        self._seed, self._step_count, self._started = None, 0, True
+        self._valid, self._num_over = np.ones(self.num_envs, np.bool_), 0
+        observations = self._observations(raw)
+        self._check_finite(observations, "observation")
+        return observations
+
+    def step(self, actions: Array) -> Step:
+        self._check_ready(actions)
+        written = self._write(actions)
+        self._step_count += 1
+        try:
+            raw, rewards, terminated, truncated = self._simulator.step(written)
+        except Exception as error:
+            raise self._failure(error, f"step {self._step_count}") from _original(error)
+        observations = self._observations(raw)
+        rewards = rewards.astype(np.float64)
+        self._check_finite(observations, "observation")
+        self._check_finite(rewards, "reward")
+        valid = self._valid
+        if self._num_over:
+            rewards *= valid
+            terminated, truncated = terminated & valid, truncated & valid
+        # Of bools, a > b is "a and not b": terminated wins where an episode ends on both grounds.
+        truncated = truncated > terminated
+        over = terminated | truncated
+        self._num_over = np.count_nonzero(over)
+        self._valid = ~over
+        return Step(observations, rewards, terminated, truncated, valid)
+
+    def close(self) -> None:
+        self._simulator.close()
+
+    def _check_ready(self, actions: Array) -> None:
+        if len(actions) != self.num_envs:
+            raise ShapeError(f"step: {self.num_envs} environments got {len(actions)} actions")
+        if not self._started:
+            raise ShapeError("step: reset() must be called first; it gives the first observations")
+
+    def _observations(self, raw: Any) -> Array:
+        try:
+            return self._read(raw)
+        except EnvironmentFailure as error:
+            raise EnvironmentFailure(f"{self.info.id}: {error}") from error
+
+    def _failure(self, error: Exception, when: str) -> RldistillError:
+        if isinstance(error, RldistillError):
+            return type(error)(f"{self.info.id}, {when}: {error}")
+        index = error.index if isinstance(error, SimulatorError) else None
+        which = "an environment" if index is None else f"environment {index}"
+        cause = _original(error)
+        return EnvironmentFailure(
+            f"{self.info.id}: {which} of {self.num_envs} raised in {when}: "
+            f"{type(cause).__name__}: {cause}"
+        )
+
+    def _check_finite(self, values: Array, what: str) -> None:
+        if values.dtype == np.uint8 or all_finite(values):
+            return
+        index = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise EnvironmentFailure(
+            f"{self.info.id}: environment {index} of {self.num_envs} returned a NaN or infinite "
+            f"{what} in step {self._step_count} (0 is the reset); its simulation has diverged or "
+            "its code divides by zero"
+        )
+
+
+def _original(error: Exception) -> BaseException:
+    """The exception of the environment itself."""
+    inner = error.__cause__ if isinstance(error, SimulatorError) else None
+    return error if inner is None else inner

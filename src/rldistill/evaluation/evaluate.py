@@ -1,0 +1,193 @@
+"""evaluate(): measure a policy, alone or against its teacher."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from rldistill.core import Acting, NetworkPolicy
+from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.spec import TaskInfo
+from rldistill.errors import SettingError
+from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.evaluation.scores import Arena, Round, policy_actor, random_actor, task_info
+from rldistill.evaluation.summary import Costs, Sides, summarise
+from rldistill.evaluation.verdict import verdict
+from rldistill.maths import stats
+from rldistill.teachers.load import load_teacher
+
+DECISIONS_TIMED = 300
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSettings:
+    """How to measure; every field has a default.
+
+    Attributes:
+        episodes: of each policy; rounded up to complete rounds.
+        num_envs: episodes per round; None: 64, or fewer where fewer episodes are asked for.
+        floor: the fraction that the verdict is about.
+        seed: of everything.
+        student_act: how POLICY acts.
+        teacher_act: how the teacher acts.
+        vecnormalize: statistics of the observation normaliser, for a policy without its own.
+    """
+
+    episodes: int = 256
+    num_envs: int | None = None
+    floor: float = 0.95
+    seed: int = 0
+    student_act: Acting = Acting()
+    teacher_act: Acting = Acting()
+    vecnormalize: Any = None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise SettingError(f"episodes must be at least 1, got {self.episodes}")
+        if not 0.0 < self.floor <= 1.0:
+            raise SettingError(f"floor must lie in (0, 1], got {self.floor:g}")
+
+
+def evaluate(
+    policy: Any,
+    task: TaskSource,
+    *,
+    against: Any = None,
+    settings: EvaluationSettings = EvaluationSettings(),
+) -> dict[str, Any]:
+    """Play complete rounds of episodes and say what they show.
+
+    Args:
+        policy: a file, a run folder, or a live object.
+        task: as in distill.
+        against: the teacher; None measures the policy alone, without a verdict.
+        settings: everything else.
+
+    Returns:
+        The record of rldistill.evaluation.summary.summarise, and student_iqm, student_low,
+        student_high (95 % interval of the mean), student_std, mean_length, bytes, latency_seconds
+        (median of single decisions), task, backend.
+
+    Raises:
+        RldistillError: one of its kinds.
+    """
+    started = time.perf_counter()
+    spec = task_spec(task)
+    info = task_info(spec)
+    student = _load(policy, info, settings.vecnormalize)
+    teacher = None if against is None else _load(against, info, settings.vecnormalize)
+    num_envs = settings.num_envs or min(64, settings.episodes)
+    if spec.vector_env is not None:
+        num_envs = int(spec.vector_env.num_envs)
+    with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
+        played = play(arena, student, teacher, settings)
+    returns = [None if not r else np.concatenate([one.returns for one in r]) for r in played]
+    outcome, alike = None, None
+    if teacher is not None and returns[1] is not None:
+        outcome = verdict(
+            returns[0], returns[1], returns[2], settings.floor, paired=info.equal_starts
+        )
+        alike = compare(student, teacher, played[0][0], played[1][0])
+    lengths = np.concatenate([one.lengths for one in played[0]])
+    sides = Sides(
+        student_act=str(settings.student_act),
+        teacher_act=None if teacher is None else str(settings.teacher_act),
+        student_parameters=student.info.acting_parameters,
+        teacher_parameters=None if teacher is None else teacher.info.acting_parameters,
+    )
+    costs = Costs(total_seconds=time.perf_counter() - started)
+    record = summarise(outcome, alike, sides, costs)
+    return record | describe(student, info, returns[0], float(lengths.mean()))
+
+
+Played = tuple[list[Round], list[Round], list[Round]]
+
+
+def play(
+    arena: Arena,
+    student: NetworkPolicy,
+    teacher: NetworkPolicy | None,
+    settings: EvaluationSettings,
+) -> Played:
+    """Rounds of student, teacher and random policy (the last two only with a teacher)."""
+    device = torch.device("cpu")
+    played: Played = ([], [], [])
+    for index in range(-(-settings.episodes // arena.num_envs)):
+        seed = arena.next_seed()
+        keep = index == 0
+        actor = policy_actor(student, settings.student_act, device, seed)
+        played[0].append(arena.play(actor, seed, keep))
+        if teacher is not None:
+            actor = policy_actor(teacher, settings.teacher_act, device, seed)
+            played[1].append(arena.play(actor, seed, keep))
+            played[2].append(arena.play(random_actor(arena.info.action_space, seed), seed))
+    return played
+
+
+def compare(
+    student: NetworkPolicy, teacher: NetworkPolicy, student_round: Round, teacher_round: Round
+) -> AgreementPair:
+    """Agreement on the states of one round of each."""
+    on_student, on_teacher = (
+        agreement(teacher, student, torch.from_numpy(played.observations))
+        for played in (student_round, teacher_round)
+    )
+    return AgreementPair(on_student, on_teacher)
+
+
+def describe(
+    student: NetworkPolicy, info: TaskInfo, returns: np.ndarray[Any, Any], mean_length: float
+) -> dict[str, Any]:
+    """What evaluate says of the policy itself."""
+    mean = stats.estimate(returns)
+    size = sum(p.numel() * p.element_size() for p in student.module.parameters())
+    return {
+        "task": info.id,
+        "backend": info.backend,
+        "student_return": mean.value,
+        "student_low": mean.low,
+        "student_high": mean.high,
+        "student_std": float(returns.std()),
+        "student_iqm": float(stats.iqm(returns)),
+        "mean_length": mean_length,
+        "episodes": len(returns),
+        "student_bytes": size,
+        "latency_seconds": latency(student),
+    }
+
+
+def latency(policy: NetworkPolicy) -> float:
+    """Median seconds of one decision on one observation, by predict, on one thread."""
+    observation = np.zeros(policy.info.observation_shape, np.float32)
+    times: list[float] = []
+    with one_thread():
+        for _ in range(DECISIONS_TIMED):
+            started = time.perf_counter()
+            policy.predict(observation)
+            times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small networks are slower on several threads, far slower where other processes compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _load(source: Any, info: TaskInfo, vecnormalize: Any) -> NetworkPolicy:
+    return load_teacher(
+        source,
+        vecnormalize=vecnormalize,
+        observation_shape=info.observation_space.shape,
+        action_space=info.action_space,
+    )

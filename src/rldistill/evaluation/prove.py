@@ -1,0 +1,199 @@
+"""Prove: screen students cheaply, nominate a frozen candidate, confirm it on fresh seeds.
+
+Screening and confirming never share an episode, and no seed is played twice in a run, so what
+judges a candidate has not chosen it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from rldistill.core import Acting, Policy
+from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.evaluation.scores import Actor, Arena, Round, policy_actor, random_actor
+from rldistill.evaluation.sequential import SequentialVerdict
+from rldistill.evaluation.verdict import Verdict
+from rldistill.maths import stats
+
+# Episodes after the stop, from which the printed fraction comes.
+MEASURE_EPISODES = 128
+
+Phase = Literal["screening", "confirming"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a student showed.
+
+    Attributes:
+        phase: what the look was for.
+        student_return: mean over the episodes of this phase so far.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        fraction: estimate of (S - R) / (T - R); None where the teacher does not beat random.
+        candidate: number of the candidate, 0 while screening.
+        episodes: of this phase so far.
+        decision: "nominate" or "reject" from screening; "holds", "continue" or "give-up" from
+            confirming.
+    """
+
+    phase: Phase
+    student_return: float
+    low: float | None
+    high: float | None
+    fraction: float | None
+    candidate: int
+    episodes: int
+    decision: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Contestants:
+    """The teacher and how it and its students act."""
+
+    teacher: Policy
+    teacher_act: Acting
+    student_act: Acting
+    device: torch.device
+
+
+@final
+class Prover:
+    """Holds the state of the proof: which seeds are spent, which candidate is next.
+
+    Attributes:
+        reference: mean returns (teacher, random) that screening compares with.
+        trial: the sequential test.
+        verdict: the outcome, once measured.
+    """
+
+    def __init__(self, arena: Arena, contestants: Contestants, floor: float) -> None:
+        self.arena = arena
+        self.contestants = contestants
+        self.floor = floor
+        self.trial = SequentialVerdict(floor=floor)
+        self.reference: tuple[float, float] | None = None
+        self.paired = arena.info.equal_starts
+
+    def compare_teacher(self) -> tuple[float, float]:
+        """Mean returns of teacher and random policy over one round; played once per run."""
+        if self.reference is None:
+            seed = self.arena.next_seed()
+            teacher = self.arena.play(self._teacher(seed), seed)
+            random = self.arena.play(self._random(seed), seed)
+            self.reference = float(teacher.returns.mean()), float(random.returns.mean())
+        return self.reference
+
+    def describe_teacher(self) -> str:
+        """One line: what teacher and random policy returned, and what is odd about it."""
+        teacher, random = self.compare_teacher()
+        line = (
+            f"returns  teacher {teacher:.4g}, random policy {random:.4g} "
+            f"({self.arena.num_envs} episodes each)"
+        )
+        if teacher > random:
+            return line
+        return line + (
+            "; the teacher plays no better than random, so there can be no verdict: is it the right "
+            "task, does it need --teacher-act sample, or is its VecNormalize file missing "
+            "(--vecnormalize PATH)?"
+        )
+
+    def screen(self, student: Policy) -> Look:
+        """One round of the student alone; nominates it where the point estimate reaches the floor."""
+        teacher, random = self.compare_teacher()
+        seed = self.arena.next_seed()
+        returns = self.arena.play(self._student(student, seed), seed).returns
+        fraction = (
+            (float(returns.mean()) - random) / (teacher - random) if teacher > random else None
+        )
+        nominate = fraction is not None and fraction >= self.floor
+        return _look("screening", returns, fraction, 0, "nominate" if nominate else "reject")
+
+    def confirm(self, student: Policy) -> Iterator[Look]:
+        """Look at the candidate round by round until the trial decides.
+
+        The caller saves state_dict() at each look: a run that is cut off has spent this candidate.
+        """
+        while self.trial.decision == "continue":
+            student_round, teacher_round, random_round = self.play_three(student)
+            self.trial = self.trial.add_round(
+                student_round.returns, teacher_round.returns, random_round.returns
+            )
+            returns = [
+                np.array(x) for x in (self.trial.student, self.trial.teacher, self.trial.random)
+            ]
+            fraction = stats.fraction(*returns)
+            yield _look(
+                "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
+            )
+
+    def next_candidate(self) -> None:
+        """Go on to the next candidate, with half the error rate."""
+        self.trial = self.trial.next_candidate()
+
+    def measure(self, student: Policy) -> tuple[Verdict, AgreementPair]:
+        """Play fresh episodes after the stop and conclude: the printed numbers come from these."""
+        rounds = -(-MEASURE_EPISODES // self.arena.num_envs)
+        played = [self.play_three(student, keep=not i) for i in range(rounds)]
+        s, t, r = (np.concatenate([three[i].returns for three in played]) for i in range(3))
+        verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
+        who = self.contestants
+        states = (played[0][i].observations for i in (0, 1))
+        on_student, on_teacher = (
+            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device))
+            for seen in states
+        )
+        return verdict, AgreementPair(on_student, on_teacher)
+
+    def play_three(self, student: Policy, keep: bool = False) -> tuple[Round, Round, Round]:
+        """One round each of student, teacher and random policy, from the same fresh seeds."""
+        seed = self.arena.next_seed()
+        return (
+            self.arena.play(self._student(student, seed), seed, keep),
+            self.arena.play(self._teacher(seed), seed, keep),
+            self.arena.play(self._random(seed), seed),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "rounds_played": self.arena.rounds_played,
+            "reference": None if self.reference is None else list(self.reference),
+            "candidate": self.trial.candidate,
+            "confirming": self.trial.episodes > 0,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where a run was cut off; a candidate that was being confirmed is spent."""
+        self.arena.rounds_played = int(state["rounds_played"])
+        reference = state["reference"]
+        self.reference = None if reference is None else (float(reference[0]), float(reference[1]))
+        candidate = int(state["candidate"]) + bool(state["confirming"])
+        self.trial = SequentialVerdict(floor=self.floor, candidate=candidate)
+
+    def _student(self, student: Policy, seed: int) -> Actor:
+        return policy_actor(student, self.contestants.student_act, self.contestants.device, seed)
+
+    def _teacher(self, seed: int) -> Actor:
+        who = self.contestants
+        return policy_actor(who.teacher, who.teacher_act, who.device, seed)
+
+    def _random(self, seed: int) -> Actor:
+        return random_actor(self.arena.info.action_space, seed)
+
+
+def _look(
+    phase: Phase,
+    returns: np.ndarray[Any, Any],
+    fraction: float | None,
+    candidate: int,
+    decision: str,
+) -> Look:
+    mean = stats.estimate(returns)
+    return Look(phase, mean.value, mean.low, mean.high, fraction, candidate, len(returns), decision)

@@ -1,0 +1,150 @@
+"""Returns: complete rounds of episodes of any actor, the same number from every environment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from rldistill.core import Acting, Policy
+from rldistill.envs.backends import make
+from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.vector import VectorEnv
+from rldistill.errors import NotFiniteError
+from rldistill.rollout.control import uniform_actions
+
+# Actions for observations [B, ...]: int64 [B] or float32 [B, D].
+Actor = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+
+# Evaluation seeds and training seeds come from disjoint halves of the non-negative int32 range.
+SEED_SPACE = 1 << 30
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One episode from each of B environments.
+
+    Attributes:
+        returns: [B] float64, undiscounted sums of raw reward.
+        lengths: [B] int64, environment steps.
+        observations: [N, ...] the states visited, in no order, where they were asked for; else [0].
+    """
+
+    returns: np.ndarray[Any, Any]
+    lengths: np.ndarray[Any, Any]
+    observations: np.ndarray[Any, Any]
+
+
+def policy_actor(policy: Policy, act: Acting, device: torch.device, seed: int) -> Actor:
+    """An actor from a policy that runs on a device; `seed` is for acting by sampling."""
+    generator = torch.Generator(device).manual_seed(seed)
+
+    def actor(observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        with torch.no_grad():
+            out = policy(torch.from_numpy(observations).to(device))
+            return act.choose(out, generator).cpu().numpy()
+
+    return actor
+
+
+def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
+    """The uniform policy: the zero of every fraction."""
+    generator = np.random.default_rng(seed)
+    return lambda observations: uniform_actions(space, len(observations), generator)
+
+
+def play_round(
+    env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False
+) -> Round:
+    """Play one complete round: each environment's first episode after this seed, then stop.
+
+    Environments that finish early go on stepping (a vector environment has no half step), but what
+    they do after their first episode counts nowhere: so short episodes are not over-represented.
+
+    Raises:
+        EnvironmentFailure: the environment raised or did not end.
+        NotFiniteError: the policy's actions are NaN.
+    """
+    observations = env.reset(seed)
+    returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
+    running = np.ones(env.num_envs, bool)
+    kept: list[np.ndarray[Any, Any]] = []
+    while running.any():
+        if keep_observations:
+            kept.append(observations[running])
+        actions = actor(observations)
+        if actions.dtype.kind == "f" and not np.isfinite(actions).all():
+            raise NotFiniteError("the policy gave an action that is NaN or infinite")
+        step = env.step(actions)
+        returns += np.where(running, step.rewards, 0.0)
+        lengths += running
+        running &= ~(step.terminated | step.truncated)
+        observations = step.observations
+    seen = np.concatenate(kept) if kept else np.zeros((0, *observations.shape[1:]), np.float32)
+    return Round(returns, lengths, seen)
+
+
+@final
+@dataclass(slots=True)
+class Arena:
+    """Plays rounds on seeds that are never used twice.
+
+    Attributes:
+        task: what to play.
+        info: what it is like.
+        num_envs: episodes per round.
+        base_seed: of the run.
+        rounds_played: how many seed blocks were used; saved in checkpoints.
+        env: the environments, made at the first round and seeded anew for each; a context manager
+            closes them.
+    """
+
+    task: TaskSpec
+    info: TaskInfo
+    num_envs: int
+    base_seed: int
+    rounds_played: int = 0
+    env: VectorEnv | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.env is not None:
+            self.env.close()
+            self.env = None
+
+    def next_seed(self) -> int:
+        """The first of num_envs fresh seeds."""
+        start = np.random.default_rng([self.base_seed, 1]).integers(0, SEED_SPACE // 2)
+        seed = int((start + self.rounds_played * self.num_envs) % SEED_SPACE)
+        self.rounds_played += 1
+        return seed
+
+    def play(self, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
+        """One round of freshly seeded environments."""
+        if self.env is None:
+            self.env = make(self.task, self.num_envs, seed)
+        return play_round(self.env, actor, seed, keep_observations)
+
+
+def task_info(task: TaskSpec) -> TaskInfo:
+    """What the task's environments are like; makes one and closes it.
+
+    Raises:
+        TaskError, MissingExtraError: the task is unknown or its packages are not installed.
+    """
+    with make(task, 1, 0) as env:
+        return env.info
+
+
+def training_seed(base_seed: int, round_index: int = 0) -> int:
+    """The first seed of the training environments, away from all evaluation seeds.
+
+    A resumed run starts its environments in a later round, and so with another seed.
+    """
+    generator = np.random.default_rng([base_seed, 2, round_index])
+    return int(SEED_SPACE + generator.integers(0, SEED_SPACE // 2))

@@ -1,0 +1,154 @@
+"""Alignment losses between a teacher's and a student's distributions, per state, in nats.
+
+One name means the same in every family; which maths module it comes from depends on the family.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from rldistill.core import (
+    DETERMINISTIC_STD,
+    Categorical,
+    CategoricalHead,
+    Deterministic,
+    Distribution,
+    Gaussian,
+    Head,
+    QValueHead,
+    SquashedGaussian,
+)
+from rldistill.errors import SettingError, ShapeError, did_you_mean
+from rldistill.maths import categorical, deterministic, gaussian, squashed
+from rldistill.methods.method import Method
+
+LOSSES = ("nll", "mse", "kl", "reverse_kl", "js", "cross_entropy")
+_Pairwise = Callable[[Tensor, Tensor], Tensor]
+_Normal = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+_CATEGORICAL: dict[str, _Pairwise] = {
+    "nll": categorical.nll,
+    "mse": categorical.mse,
+    "kl": categorical.kl,
+    "reverse_kl": categorical.reverse_kl,
+    "js": categorical.js,
+    "cross_entropy": categorical.cross_entropy,
+}
+_GAUSSIAN: dict[str, _Normal] = {
+    "nll": gaussian.nll,
+    "mse": gaussian.mse,
+    "kl": gaussian.kl,
+    "reverse_kl": gaussian.reverse_kl,
+    "cross_entropy": gaussian.cross_entropy,
+}
+_SQUASHED: dict[str, _Normal] = {
+    "nll": squashed.nll,
+    "mse": squashed.mse,
+    "kl": squashed.kl,
+    "reverse_kl": squashed.reverse_kl,
+    "cross_entropy": squashed.cross_entropy,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The loss of one method between one teacher's and one student's raw outputs.
+
+    Attributes:
+        loss: a key of LOSSES.
+        teacher_head: what the teacher's raw outputs mean.
+        student_head: what the student's mean.
+        teacher_temperature: divides the teacher's logits, in their own units.
+        student_temperature: divides the student's logits.
+    """
+
+    loss: str
+    teacher_head: Head
+    student_head: Head
+    teacher_temperature: float
+    student_temperature: float
+
+    def __call__(self, teacher_raw: Tensor, student_raw: Tensor) -> Tensor:
+        """Loss per state [...] from raw outputs [..., outputs]; no gradient reaches the teacher."""
+        teacher = self.teacher_head(teacher_raw.detach())
+        student = self.student_head(student_raw)
+        if isinstance(teacher, Categorical) and isinstance(student, Categorical):
+            return _CATEGORICAL[self.loss](
+                teacher.logits / self.teacher_temperature,
+                student.logits / self.student_temperature,
+            )
+        return continuous_loss(self.loss, teacher, student)
+
+
+def continuous_loss(loss: str, teacher: Distribution, student: Distribution) -> Tensor:
+    """The loss between two continuous distributions of one family, per state [...].
+
+    Raises:
+        ShapeError: the families differ.
+    """
+    if isinstance(teacher, Gaussian) and isinstance(student, Gaussian):
+        return _GAUSSIAN[loss](teacher.mean, teacher.log_std, student.mean, student.log_std)
+    if isinstance(teacher, SquashedGaussian) and isinstance(student, SquashedGaussian):
+        return _SQUASHED[loss](teacher.mean, teacher.log_std, student.mean, student.log_std)
+    if isinstance(teacher, Deterministic) and isinstance(student, Deterministic):
+        if loss == "mse":
+            return deterministic.mse(teacher.action, student.action)
+        return deterministic.kl(teacher.action, student.action, DETERMINISTIC_STD)
+    raise ShapeError(
+        f"no loss between a {type(teacher).__name__} teacher and a {type(student).__name__} student"
+    )
+
+
+def align(
+    method: Method, teacher_head: Head, student_head: Head, action_gap: float | None
+) -> Alignment:
+    """The alignment loss of a method for this pair of policies.
+
+    Args:
+        method: the row.
+        teacher_head: of the teacher.
+        student_head: of the student.
+        action_gap: mean of max_a Q - mean_a Q over the first states, where the row's temperature is
+            relative and the teacher is a Q-network; else None.
+
+    Raises:
+        SettingError: the loss is unknown, or undefined for this family.
+    """
+    if method.loss not in LOSSES:
+        raise SettingError(
+            f"unknown loss {method.loss!r}; known: {', '.join(LOSSES)}."
+            + did_you_mean(method.loss, LOSSES)
+        )
+    if method.loss == "js" and not isinstance(teacher_head, (CategoricalHead, QValueHead)):
+        raise SettingError("loss 'js' has no closed form for continuous actions; use kl")
+    tau = method.teacher_temperature
+    temperature = tau.logits
+    if isinstance(teacher_head, QValueHead):
+        temperature = tau.q_values
+        if tau.relative:
+            # A teacher that is indifferent everywhere has no gap; any temperature is as good.
+            temperature *= max(action_gap or 1.0, 1e-8)
+    if method.loss == "mse":
+        # Squared error compares the values themselves, as in the paper: nothing is sharpened.
+        temperature = 1.0
+    return Alignment(
+        method.loss, teacher_head, student_head, temperature, method.student_temperature
+    )
+
+
+def needs_action_gap(method: Method, teacher_head: Head) -> bool:
+    """Whether align() needs the teacher's action gap."""
+    return method.teacher_temperature.relative and isinstance(teacher_head, QValueHead)
+
+
+def mean_action_gap(q_values: Tensor) -> float:
+    """Mean over states [N, A] of max_a Q - mean_a Q, in units of reward.
+
+    >>> import torch
+    >>> mean_action_gap(torch.tensor([[0.0, 2.0], [1.0, 1.0]]))
+    0.5
+    """
+    return float((q_values.amax(-1) - q_values.mean(-1)).mean())

@@ -1,0 +1,103 @@
+"""Collect: step the environments under a control policy; every state is labelled once."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldistill.core import Policy, Trajectory
+from rldistill.envs.vector import VectorEnv
+from rldistill.errors import NotFiniteError
+from rldistill.rollout.control import Controller
+
+# States per teacher forward when a whole round is labelled at once: large enough to be limited by
+# arithmetic, small enough that the activations stay in cache.
+LABEL_BATCH = 8192
+
+
+@final
+@dataclass(slots=True)
+class Collector:
+    """Steps one vector environment, round after round, without resetting in between."""
+
+    env: VectorEnv
+    controller: Controller
+    device: torch.device
+    observations: np.ndarray[Any, Any] | None = None
+
+    @torch.no_grad()
+    def collect(self, num_steps: int, round_index: int) -> Trajectory:
+        """Take num_steps environment steps (summed over environments, rounded up to whole steps).
+
+        Args:
+            num_steps: how many.
+            round_index: i, for the control's schedule.
+
+        Returns:
+            A trajectory [T, B, ...] labelled by the teacher.
+
+        Raises:
+            EnvironmentFailure: from the environment.
+            NotFiniteError: the teacher's outputs are NaN or infinite.
+        """
+        num_envs = self.env.num_envs
+        length = -(-num_steps // num_envs)
+        if self.observations is None:
+            self.observations = self.env.reset()
+        seen: list[np.ndarray[Any, Any]] = []
+        raw: list[Tensor | None] = []
+        acted: list[np.ndarray[Any, Any]] = []
+        rewards = np.zeros((length, num_envs), np.float32)
+        ends = np.zeros((3, length, num_envs), bool)  # terminated, truncated, valid
+        for t in range(length):
+            seen.append(self.observations)
+            actions, teacher_raw = self.controller.act(self._tensor(seen[-1]), round_index)
+            step = self.env.step(actions)
+            acted.append(actions)
+            raw.append(teacher_raw)
+            rewards[t] = step.rewards
+            ends[0, t], ends[1, t], ends[2, t] = step.terminated, step.truncated, step.valid
+            self.observations = step.observations
+        observations = self._tensor(np.stack(seen))
+        terminated, truncated, valid = (torch.from_numpy(e).to(self.device) for e in ends)
+        return Trajectory(
+            observations=observations,
+            actions=torch.from_numpy(np.stack(acted)).to(self.device),
+            rewards=torch.from_numpy(rewards).to(self.device),
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            teacher_raw=label(self.controller.teacher, observations, raw),
+            last_observations=self._tensor(self.observations),
+        )
+
+    def _tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> Tensor:
+    """The teacher's raw outputs for observations [T, B, ...]: [T, B, outputs].
+
+    Args:
+        teacher: the policy that labels.
+        observations: the states.
+        known: per t, the outputs [B, outputs] that were already computed while acting, or None.
+
+    Raises:
+        NotFiniteError: an output is NaN or infinite.
+    """
+    if all(raw is not None for raw in known):
+        labels = torch.stack([raw for raw in known if raw is not None])
+    else:
+        flat = observations.flatten(0, 1)
+        parts = [teacher.raw(part) for part in flat.split(LABEL_BATCH)]
+        labels = torch.cat(parts).unflatten(0, observations.shape[:2])
+    # Masked actions are -inf on purpose; NaN and +inf never are.
+    if bool((labels.isnan() | (labels == torch.inf)).any()):
+        raise NotFiniteError(
+            f"the teacher ({teacher.info.name}) gave NaN or infinite outputs: is its observation "
+            "normaliser the right one, and are its weights finite?"
+        )
+    return labels

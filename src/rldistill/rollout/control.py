@@ -1,0 +1,114 @@
+"""Who acts: the control policy of a method, one vectorised step at a time."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rldistill.core import Acting, Policy
+from rldistill.methods.method import Control
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Randomness:
+    """All random states of a run's training, saved in its checkpoints.
+
+    Attributes:
+        control: who acts, and sampled actions; on the policies' device.
+        batches: which states are learnt from.
+        uniform: uniform actions.
+    """
+
+    control: torch.Generator
+    batches: torch.Generator
+    uniform: np.random.Generator
+
+    @classmethod
+    def seeded(cls, seed: int, device: torch.device) -> "Randomness":
+        """Independent states from one seed."""
+        control, batches = np.random.default_rng([seed, 3]).integers(0, 2**31, 2)
+        return cls(
+            torch.Generator(device).manual_seed(int(control)),
+            torch.Generator(device).manual_seed(int(batches)),
+            np.random.default_rng([seed, 4]),
+        )
+
+
+@final
+@dataclass(slots=True)
+class Controller:
+    """Chooses actions for B environments as a method's Control says.
+
+    Attributes:
+        control: the row's control.
+        teacher: acts in the teacher's share of steps.
+        student: acts in the others.
+        teacher_act: how the teacher turns its distribution into an action.
+        action_space: for uniform actions.
+        randomness: whose turn it is, what is sampled.
+    """
+
+    control: Control
+    teacher: Policy
+    student: Policy
+    teacher_act: Acting
+    action_space: spaces.Space[Any]
+    randomness: Randomness
+
+    def act(
+        self, observations: Tensor, round_index: int
+    ) -> tuple[np.ndarray[Any, Any], Tensor | None]:
+        """Actions for observations [B, ...], and the teacher's raw outputs where it was asked.
+
+        Each step asks only the policies that may act in it; states that the teacher did not see
+        here are labelled later in one large batch.
+
+        Returns:
+            (actions [B] int64 or [B, D] float32, teacher raw outputs [B, outputs] or None).
+        """
+        share = self.control.teacher_share.at(round_index)
+        teacher_raw = None
+        if self.control.epsilon >= 1.0:
+            return uniform_actions(
+                self.action_space, len(observations), self.randomness.uniform
+            ), None
+        actions = None
+        if share > 0.0:
+            teacher_raw = self.teacher.raw(observations)
+            distribution = self.teacher.info.head(teacher_raw)
+            actions = self.teacher_act.choose(distribution, self.randomness.control)
+        if actions is None or share < 1.0:
+            student_act = Acting(mode=not self.control.student_samples)
+            own = student_act.choose(self.student(observations), self.randomness.control)
+            actions = own if actions is None else self._mix(actions, own, share)
+        return self._explore(actions.cpu().numpy()), teacher_raw
+
+    def _mix(self, teacher: Tensor, student: Tensor, share: float) -> Tensor:
+        chance = torch.rand(len(teacher), generator=self.randomness.control, device=teacher.device)
+        chosen = (chance < share).view(-1, *(1,) * (teacher.ndim - 1))
+        return torch.where(chosen, teacher, student.to(teacher.dtype))
+
+    def _explore(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if self.control.epsilon == 0.0:
+            return actions
+        random = uniform_actions(self.action_space, len(actions), self.randomness.uniform)
+        chosen = self.randomness.uniform.random(len(actions)) < self.control.epsilon
+        return np.where(chosen.reshape(-1, *(1,) * (actions.ndim - 1)), random, actions)
+
+
+def uniform_actions(
+    space: spaces.Space[Any], count: int, generator: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """Uniform actions [count] or [count, D]; an unbounded dimension is drawn from a unit normal."""
+    if isinstance(space, spaces.Discrete):
+        return generator.integers(0, int(space.n), count)
+    assert isinstance(space, spaces.Box)
+    bounded = np.isfinite(space.low) & np.isfinite(space.high)
+    low, high = np.where(bounded, space.low, 0.0), np.where(bounded, space.high, 1.0)
+    uniform = generator.uniform(low, high, (count, *space.shape))
+    normal = generator.standard_normal((count, *space.shape))
+    return np.where(bounded, uniform, normal).astype(np.float32)

@@ -1,0 +1,23 @@
+"""Run folders: what lies where, and how it is written."""
+
+from rldistill.runs.files import (
+    atomic_write,
+    lock_folder,
+    read_json,
+    storage_advice,
+    sync_folder,
+    to_json,
+)
+from rldistill.runs.folder import RunFolder, default_run_path, list_runs
+
+__all__ = [
+    "RunFolder",
+    "atomic_write",
+    "default_run_path",
+    "list_runs",
+    "lock_folder",
+    "read_json",
+    "storage_advice",
+    "sync_folder",
+    "to_json",
+]

@@ -1,0 +1,155 @@
+"""The one loop: collect -> label -> store -> learn -> test -> save."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rldistill.core import Categorical, NetworkPolicy
+from rldistill.envs.backends import TaskSource
+from rldistill.train.job import Job
+from rldistill.train.prepare import Request, prepare
+from rldistill.train.progress import Progress
+from rldistill.train.result import Run
+from rldistill.train.settings import Settings
+from rldistill.train.sources import Labelled
+
+# The first look at a student comes after this many environment steps; the next ones at multiples:
+# often while it is young, rarely later, so that testing never dominates a long run.
+LOOK_GROWTH = 1.4
+
+
+def distill(
+    teacher: Any,
+    task: TaskSource,
+    student: str | NetworkPolicy | None = None,
+    *,
+    until: float | None = None,
+    out: str | Path | None = None,
+    settings: Settings = Settings(),
+) -> Run:
+    """Distil a trained policy into a small one, and prove that it still does the job.
+
+    Args:
+        teacher: a file, a run folder, or a live object: a stable-baselines3 model, an nn.Module.
+        task: an id such as "LunarLander-v3", a TaskSpec, a function that makes a gymnasium
+            environment, or a gymnasium vector environment.
+        student: a spec such as "mlp:16,16", or a policy made by make_student; None: an MLP of at
+            most a tenth of the teacher's acting parameters.
+        until: stop once the student is shown to hold this fraction of the teacher's return;
+            overrides the one in settings.
+        out: the run folder; None: a new folder under runs/.
+        settings: everything else.
+
+    Returns:
+        The finished run: its folder, its student and its verdict.
+
+    Raises:
+        RldistillError: one of its kinds; each says what was required, what came and what to do.
+    """
+    if until is not None:
+        settings = replace(settings, until=until)
+    request = Request(
+        teacher=teacher,
+        task=task,
+        student=student,
+        out=None if out is None else Path(out),
+        resume=False,
+        settings=settings,
+    )
+    job = prepare(request)
+    for _ in distilling(job):
+        pass
+    return Run.finished(job)
+
+
+def distilling(job: Job) -> Iterator[Progress]:
+    """Distil, yielding a Progress after each round and each look.
+
+    Ctrl-C, an error, or closing this generator leaves a checkpoint behind.
+
+    Raises:
+        RunFolderError: the run folder is in use or not writable.
+        EnvironmentFailure, NotFiniteError: from environments and policies.
+    """
+    keeper, state, learning = job.keeper, job.state, job.settings.row.learning
+    with ExitStack() as stack:
+        stack.enter_context(keeper)
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(job.num_threads)
+        stack.callback(keeper.save_unless_finished, job)
+        stack.enter_context(job.source.open(state.round_index))
+        if job.prover is not None:
+            stack.enter_context(job.prover.arena)
+        yield from greet(job)
+        while state.env_steps < state.total_steps:
+            started = time.perf_counter()
+            batch = job.source.next_round(job.round_steps(), state.round_index)
+            if state.round_index == 0:
+                job.begin(batch)
+            state.agreement = agreement_on(job, batch)
+            job.remember(batch)
+            updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
+            state.loss = job.learner.learn(job.memory, updates)
+            state.finish_round(batch.num_steps, job.learner.updates, time.perf_counter() - started)
+            yield keeper.record(state.progress())
+            if job.settings.stops_early and state.env_steps >= state.next_look:
+                yield from look(job)
+                if job.holds:
+                    break
+            keeper.save_if_due(job)
+        yield from conclude(job)
+
+
+def greet(job: Job) -> Iterator[Progress]:
+    """Say what was found, and how teacher and random policy do."""
+    message = "\n".join(job.notes)
+    if job.prover is not None:
+        message += "\n" + job.prover.describe_teacher()
+    yield job.keeper.record(job.state.progress(message=message))
+
+
+def look(job: Job) -> Iterator[Progress]:
+    """Screen the student; if it is nominated, confirm it as it is now."""
+    state, prover = job.state, job.prover
+    state.next_look = int(state.env_steps * LOOK_GROWTH)
+    if prover is None:
+        return
+    screening = prover.screen(job.learner.tested)
+    yield job.keeper.record(state.progress(look=screening))
+    if screening.decision == "nominate":
+        yield from confirm(job)
+        if not job.holds:
+            prover.next_candidate()
+
+
+def confirm(job: Job) -> Iterator[Progress]:
+    """Test the student on fresh seeds, round by round; each look is saved before it is shown."""
+    if job.prover is not None:
+        for confirming in job.prover.confirm(job.learner.tested):
+            job.keeper.save(job)
+            yield job.keeper.record(job.state.progress(look=confirming))
+
+
+def conclude(job: Job) -> Iterator[Progress]:
+    """Confirm the last student unless one was, measure it on fresh episodes, and save."""
+    verdict = alike = None
+    if job.prover is not None:
+        yield from confirm(job)
+        verdict, alike = job.prover.measure(job.learner.tested)
+    job.keeper.finish(job, verdict, alike)
+    yield job.keeper.record(job.state.progress(verdict=verdict, done=True))
+
+
+def agreement_on(job: Job, batch: Labelled) -> float | None:
+    """Share of new states where student and teacher would act alike, before learning from them."""
+    with torch.no_grad():
+        teacher = job.teacher_info.head(batch.teacher_raw[batch.valid])
+        if not isinstance(teacher, Categorical) or not bool(batch.valid.any()):
+            return None
+        student = job.learner.tested(batch.observations[batch.valid])
+        return float((student.mode() == teacher.mode()).double().mean())

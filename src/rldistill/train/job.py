@@ -1,0 +1,116 @@
+"""Job: everything one run needs, made and checked before the first step is taken."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+from rldistill.core import PolicyInfo
+from rldistill.data.replay import Replay
+from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.evaluation.prove import Prover
+from rldistill.evaluation.summary import Sides
+from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
+from rldistill.rollout.control import Randomness
+from rldistill.train.keeper import Keeper
+from rldistill.train.learners import PerStateLearner
+from rldistill.train.settings import Settings
+from rldistill.train.sources import Labelled, Source
+from rldistill.train.state import RunState
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One run, ready for the loop.
+
+    Attributes:
+        settings: as asked.
+        task: the task as asked; None for a dataset alone.
+        task_info: the task as it is.
+        teacher_info: who is distilled.
+        source: gives labelled states.
+        memory: keeps them.
+        learner: learns from them, and holds the student.
+        prover: tests the student; None without a task or a teacher.
+        keeper: writes the run folder.
+        state: counters.
+        randomness: saved in checkpoints.
+        num_threads: torch threads while the loop runs.
+        notes: lines for people, shown at the start.
+    """
+
+    settings: Settings
+    task: TaskSpec | None
+    task_info: TaskInfo | None
+    teacher_info: PolicyInfo
+    source: Source
+    memory: Replay
+    learner: PerStateLearner
+    prover: Prover | None
+    keeper: Keeper
+    state: RunState
+    randomness: Randomness
+    num_threads: int
+    notes: tuple[str, ...]
+
+    def round_steps(self) -> int:
+        """Steps of the next round: the row's own, or what is left."""
+        return min(self.settings.row.round_steps, self.settings.total_steps - self.state.env_steps)
+
+    def begin(self, first: Labelled) -> None:
+        """Fit what depends on the first states: the input normaliser, a relative temperature."""
+        observations = first.observations[first.valid]
+        self.learner.fit_normaliser(observations)
+        if needs_action_gap(self.settings.row, self.teacher_info.head):
+            self.state.action_gap = mean_action_gap(first.teacher_raw[first.valid])
+            self.restore_alignment()
+
+    def remember(self, batch: Labelled) -> None:
+        """Store a round; a row without memory forgets the rounds before."""
+        if self.settings.row.memory == 0:
+            self.memory.clear()
+        self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a student was shown to hold."""
+        return self.prover is not None and self.prover.trial.decision == "holds"
+
+    def restore_alignment(self) -> None:
+        """Make the loss anew from the action gap in the state."""
+        self.learner.alignment = align(
+            self.settings.row,
+            self.teacher_info.head,
+            self.learner.student.info.head,
+            self.state.action_gap,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to be taken over."""
+        return {
+            "task": self.task_json(),
+            "teacher": self.teacher_info.fingerprint,
+            "student": self.learner.student.info.name,
+            "method": self.settings.row.name,
+            "seed": self.settings.seed,
+            "floor": self.settings.floor,
+        }
+
+    def task_json(self) -> dict[str, Any] | None:
+        """The task as plain JSON types."""
+        if self.task is None or self.task_info is None:
+            return None
+        return {
+            "id": self.task_info.id,
+            "backend": self.task_info.backend,
+            "env_kwargs": dict(self.task.env_kwargs),
+            "wrapper": self.task.wrapper,
+        }
+
+    def sides(self, student_parameters: int) -> Sides:
+        """Who is compared with whom."""
+        return Sides(
+            student_act=str(self.settings.student_act),
+            teacher_act=str(self.settings.teacher_act),
+            student_parameters=student_parameters,
+            teacher_parameters=self.teacher_info.acting_parameters,
+        )

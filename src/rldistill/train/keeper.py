@@ -1,0 +1,195 @@
+"""Keeper: writes the run folder while the loop runs, and reads it back to resume."""
+
+import json
+import sys
+import time
+from contextlib import AbstractContextManager, ExitStack
+from importlib.metadata import version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, final
+
+from rldistill.errors import RldistillError, RunFolderError
+from rldistill.evaluation.agreement import AgreementPair
+from rldistill.evaluation.summary import Costs, summarise
+from rldistill.evaluation.verdict import Verdict
+from rldistill.runs import RunFolder, atomic_write, to_json
+from rldistill.students.store import load_student, save_student
+from rldistill.train.checkpoint import (
+    LARGEST_MEMORY,
+    flatten,
+    load_checkpoint,
+    save_checkpoint,
+    unflatten,
+)
+from rldistill.train.events import EventWriter
+from rldistill.train.progress import Progress
+
+if TYPE_CHECKING:
+    from rldistill.train.job import Job
+
+# Saving may take at most this share of the time.
+SAVE_SHARE = 0.05
+
+
+def student_card(job: "Job") -> dict[str, Any]:
+    """What student.json says besides the architecture: enough to know where the student is from."""
+    teacher = job.teacher_info
+    return {
+        "task": job.task_json(),
+        "student_act": str(job.settings.student_act),
+        "teacher": {
+            "name": teacher.name,
+            "framework": teacher.framework,
+            "source": teacher.source,
+            "sha256": teacher.fingerprint,
+            "acting_parameters": teacher.acting_parameters,
+            "act": str(job.settings.teacher_act),
+        },
+        "method": job.settings.row.name,
+        "seed": job.settings.seed,
+        "env_steps": job.state.env_steps,
+        "command": job.settings.command,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that the numbers depend on."""
+    packages = ("rldistill", "torch", "numpy", "gymnasium")
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
+
+
+@final
+class Keeper(AbstractContextManager["Keeper"]):
+    """Owns one run folder while it is being written; a context manager that holds its lock.
+
+    Attributes:
+        folder: where.
+        summary: the last line of `distill --json`, once the run is finished.
+    """
+
+    def __init__(self, folder: RunFolder, save_seconds: float) -> None:
+        self.folder = folder
+        self.summary: dict[str, Any] | None = None
+        self._save_seconds = save_seconds
+        self._started = time.perf_counter()
+        self._saved = time.perf_counter()
+        self._stack = ExitStack()
+        self._events: EventWriter | None = None
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.folder.lock())
+        self._events = self._stack.enter_context(EventWriter(self.folder.events))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def record(self, progress: Progress) -> Progress:
+        """Append a record to metrics.jsonl and the TensorBoard events; returns it."""
+        record = progress.to_json()
+        self.folder.append_metrics(record)
+        if self._events is not None:
+            self._events.add(record, progress.env_steps)
+        return progress
+
+    def save_if_due(self, job: "Job") -> None:
+        """Save, unless the last save was a moment ago."""
+        if time.perf_counter() - self._saved >= self._save_seconds:
+            self.save(job)
+
+    def save_unless_finished(self, job: "Job") -> None:
+        """For the way out: what was learnt is kept whatever ended the run.
+
+        A run that ended before its first round has nothing to keep.
+        """
+        if self.summary is None and job.state.round_index > 0:
+            self.save(job)
+
+    def save(self, job: "Job") -> None:
+        """Write the student as it is, and all that resuming needs.
+
+        The next save waits until this one's cost is a small share of the time since.
+        """
+        started = time.perf_counter()
+        save_student(job.learner.tested, self.folder.root, student_card(job))
+        tensors, learner = flatten("learner", job.learner.state_dict())
+        tensors["control"] = job.randomness.control.get_state()
+        tensors["batches"] = job.randomness.batches.get_state()
+        if job.memory.nbytes <= LARGEST_MEMORY:
+            memory_tensors, memory = flatten("memory", job.memory.state_dict())
+            tensors |= memory_tensors
+        else:
+            memory = None
+        record = {
+            "identity": job.identity(),
+            "state": job.state.to_json()
+            | {"before_seconds": job.state.before_seconds + self.seconds()},
+            "learner": learner,
+            "memory": memory,
+            "prover": None if job.prover is None else job.prover.state_dict(),
+            "numpy": to_json(job.randomness.uniform.bit_generator.state),
+        }
+        save_checkpoint(self.folder.checkpoint, tensors, record)
+        self._saved = time.perf_counter()
+        self._save_seconds = max(self._save_seconds, (self._saved - started) / SAVE_SHARE)
+
+    def finish(self, job: "Job", verdict: Verdict | None, alike: AgreementPair | None) -> None:
+        """Write the final student, verdict.json and the last checkpoint."""
+        costs = Costs(
+            env_steps=job.state.env_steps,
+            train_seconds=job.state.train_seconds,
+            total_seconds=job.state.before_seconds + self.seconds(),
+            run=str(self.folder.root),
+        )
+        self.save(job)
+        student = load_student(self.folder.root)
+        self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
+        atomic_write(self.folder.verdict_json, to_json(self.summary, indent=1))
+
+    def seconds(self) -> float:
+        """Wall clock since this process began with the run, imports not counted."""
+        return time.perf_counter() - self._started
+
+    def resume(self, job: "Job") -> None:
+        """Take over weights, optimiser, random states, counters and the verdict's state.
+
+        Environments start new episodes; a memory that was too large to save is collected again.
+
+        Raises:
+            RunFolderError: no checkpoint, or one of another task, teacher, student or method.
+        """
+        tensors, record = load_checkpoint(self.folder.checkpoint)
+        try:
+            _check_identity(record["identity"], job.identity())
+            job.state.restore(record["state"])
+            job.restore_alignment()
+            job.learner.load_state_dict(unflatten(record["learner"], tensors))
+            job.randomness.control.set_state(tensors["control"])
+            job.randomness.batches.set_state(tensors["batches"])
+            job.randomness.uniform.bit_generator.state = json.loads(record["numpy"])
+            if record["memory"] is not None:
+                job.memory.load_state_dict(unflatten(record["memory"], tensors))
+            if job.prover is not None and record["prover"] is not None:
+                job.prover.load_state_dict(record["prover"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, RldistillError):
+                raise
+            raise RunFolderError(
+                f"{self.folder.root}: the checkpoint is damaged: {error}"
+            ) from error
+
+
+def _check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
+    different = [
+        f"{name} was {saved.get(name)!r}, is {now[name]!r}"
+        for name in now
+        if saved.get(name) != now[name]
+    ]
+    if different:
+        raise RunFolderError("cannot resume, this is another run: " + "; ".join(different))

@@ -1,0 +1,94 @@
+"""Settings of a distillation run that have a default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from rldistill.core import Acting
+from rldistill.errors import SettingError
+from rldistill.methods.catalogue import DEFAULT, get_method
+from rldistill.methods.method import Method
+
+DEFAULT_STEPS = 1_000_000
+DEFAULT_FLOOR = 0.95
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to distil; every field has a default.
+
+    Attributes:
+        method: a row's name, or a Method of one's own.
+        steps: environment steps, summed over environments, after which training ends at the latest.
+            None: 1,000,000.
+        until: end as soon as the student is shown to hold this fraction of its teacher's return.
+            None: 0.95 where steps is None too; otherwise train for all steps and judge at the end.
+        num_envs: environments stepped together; None: 64 where they are vectorised in C++, else 16.
+        seed: of everything: weights, exploration, batches, environments.
+        device: "auto", "cpu" or "cuda".
+        backend: "auto", "envpool" or "gymnasium".
+        env_kwargs: passed to the environment.
+        wrapper: "module:function", applied to each gymnasium environment.
+        imports: modules that register environments.
+        teacher_act: how the teacher acts, when collecting and when it is judged.
+        student_act: how the student acts when it is judged.
+        vecnormalize: statistics of the teacher's observation normaliser.
+        data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
+        force: replace an existing run folder.
+        evaluation_envs: episodes per look.
+        save_seconds: a checkpoint is written at most this often.
+        command: the command line, recorded in the run folder.
+    """
+
+    method: str | Method = DEFAULT
+    steps: int | None = None
+    until: float | None = None
+    num_envs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    backend: str = "auto"
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrapper: str | None = None
+    imports: tuple[str, ...] = ()
+    teacher_act: Acting = Acting()
+    student_act: Acting = Acting()
+    vecnormalize: Path | None = None
+    data: str | Path | None = None
+    force: bool = False
+    evaluation_envs: int = 64
+    save_seconds: float = 20.0
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.until is not None and not 0.0 < self.until <= 1.0:
+            raise SettingError(f"until must lie in (0, 1], got {self.until:g}")
+        if self.steps is not None and self.steps < 1:
+            raise SettingError(f"steps must be at least 1, got {self.steps}")
+        if self.num_envs is not None and self.num_envs < 1:
+            raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise SettingError(f"device must be auto, cpu or cuda, got {self.device!r}")
+        if not 1 <= self.evaluation_envs <= 1024:
+            raise SettingError("evaluation_envs must lie in 1..1024")
+
+    @property
+    def floor(self) -> float:
+        """The fraction that the verdict is about."""
+        return DEFAULT_FLOOR if self.until is None else self.until
+
+    @property
+    def total_steps(self) -> int:
+        """Where training ends at the latest."""
+        return DEFAULT_STEPS if self.steps is None else self.steps
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether training ends as soon as the student is shown to hold the floor."""
+        return self.until is not None or self.steps is None
+
+    @property
+    def row(self) -> Method:
+        """The method itself."""
+        return get_method(self.method) if isinstance(self.method, str) else self.method
