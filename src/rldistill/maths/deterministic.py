@@ -160,28 +160,26 @@ def nll(p_action: Tensor, q_action: Tensor, std: Tensor | float) -> Tensor:
     return cross_entropy(p_action, q_action, std) - 0.5 * p_action.shape[-1]
 
 
-def mse(p_action: Tensor, q_action: Tensor, std: Tensor | float) -> Tensor:
-    """sum_d (p - q)^2: squared distance of the actions.
+def mse(p_action: Tensor, q_action: Tensor) -> Tensor:
+    """sum_d (p - q)^2: squared distance of the actions; it needs no std.
 
     Args:
         p_action: [..., D], environment units.
         q_action: [..., D].
-        std: of no effect, here so that all functions are called alike.
 
     Returns:
         [...] in squared environment units, >= 0. A sum over D, not a mean.
 
     Raises:
         ShapeError: the last axes differ, or the other axes do not broadcast.
-        SettingError: std is a number that is not above 0.
 
     Source: Rusu et al. 2016 (arXiv:1511.06295), MSE loss, on actions.
 
     >>> import torch
-    >>> mse(torch.tensor([3.0]), torch.tensor([1.0]), 1.0).item()
+    >>> mse(torch.tensor([3.0]), torch.tensor([1.0])).item()
     4.0
     """
-    _checked_std("mse", std, p_action, q_action)
+    gaussian.check_same_actions("mse", p_action, q_action)
     return (p_action - q_action).square().sum(-1)
 
 

@@ -108,7 +108,8 @@ def return_to_go(outcomes: Outcomes, values: Tensor, gamma: float) -> Tensor:
     """
     _check_values("return_to_go", outcomes, values)
     _check_share("gamma", gamma)
-    rewards, after, goes_on = _parts(outcomes, values)
+    rewards = outcomes.rewards
+    after, goes_on = _sequel(outcomes, values)
     total, totals = values[-1], list[Tensor]()
     for t in reversed(range(len(rewards))):
         total = rewards[t] + gamma * torch.where(goes_on[t], total, after[t])
@@ -147,9 +148,10 @@ def n_step(outcomes: Outcomes, values: Tensor, gamma: float, n: int) -> Tensor:
     _check_share("gamma", gamma)
     if n < 1:
         raise SettingError(f"n must be at least 1 step; got {n}")
-    rewards, after, goes_on = _parts(outcomes, values)
+    rewards = outcomes.rewards
+    after, goes_on = _sequel(outcomes, values)
     total = values[:-1]
-    for _ in range(min(n, len(rewards) - 1)):
+    for _ in range(min(n, len(rewards))):
         # The sum from t is one reward and the sum, one step shorter, from t + 1.
         shorter = torch.cat([total[1:], values[-1:]])
         total = rewards + gamma * torch.where(goes_on, shorter, after)
@@ -186,7 +188,8 @@ def gae(outcomes: Outcomes, values: Tensor, gamma: float, lam: float) -> Tensor:
     _check_values("gae", outcomes, values)
     _check_share("gamma", gamma)
     _check_share("lam", lam)
-    rewards, after, goes_on = _parts(outcomes, values)
+    rewards = outcomes.rewards
+    after, goes_on = _sequel(outcomes, values)
     delta = rewards + gamma * after - values[:-1]
     advantage, advantages = torch.zeros_like(values[-1]), list[Tensor]()
     for t in reversed(range(len(delta))):
@@ -195,14 +198,15 @@ def gae(outcomes: Outcomes, values: Tensor, gamma: float, lam: float) -> Tensor:
     return _zero_phantoms(outcomes, torch.stack(advantages[::-1]))
 
 
-def _parts(outcomes: Outcomes, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rewards without phantoms, the value after each step, and whether step t + 1 is its sequel."""
-    rewards = torch.where(outcomes.valid, outcomes.rewards, 0.0)
+def _sequel(outcomes: Outcomes, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The value after each step, and whether step t + 1 goes on from it."""
     after = torch.where(outcomes.terminated, 0.0, values[1:])
-    return rewards, after, outcomes.valid & ~(outcomes.terminated | outcomes.truncated)
+    return after, outcomes.valid & ~(outcomes.terminated | outcomes.truncated)
 
 
 def _zero_phantoms(outcomes: Outcomes, result: Tensor) -> Tensor:
+    # Only here, at the end: no valid step goes on into a phantom, so none has used its result. By
+    # where, since 0 times NaN is NaN.
     return torch.where(outcomes.valid, result, 0.0)
 
 
