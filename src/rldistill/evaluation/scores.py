@@ -132,12 +132,13 @@ class Arena:
 
 
 def task_info(task: TaskSpec) -> TaskInfo:
-    """What the task's environments are like; makes one and closes it.
+    """What the task's environments are like; makes one (or takes the live ones) to see.
 
     Raises:
         TaskError, MissingExtraError: the task is unknown or its packages are not installed.
     """
-    with make(task, 1, 0) as env:
+    num_envs = 1 if task.vector_env is None else int(task.vector_env.num_envs)
+    with make(task, num_envs, 0) as env:
         return env.info
 
 
