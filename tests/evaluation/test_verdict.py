@@ -84,6 +84,13 @@ def test_the_lowest_return_of_any_policy_sets_the_odds():
     assert verdict(student, teacher, random, 0.9).verdict == "unsure"
 
 
+def test_failing_64_times_does_not_refute_a_small_floor():
+    """A student that scores in 4 % of its episodes shows none in 64 with probability 0.07."""
+    student, teacher, random = np.zeros(64), np.full(64, 100.0), np.zeros(64)
+    assert verdict(student, teacher, random, 0.04).verdict == "unsure"
+    assert verdict(student, teacher, random, 0.06).verdict == "fails"
+
+
 def test_a_teacher_like_the_random_policy_has_no_verdict():
     same = noisy(20, 100, 1)
     found = verdict(noisy(20, 100, 2), noisy(20, 100, 3), same)

@@ -18,7 +18,7 @@ def test_the_first_stake_is_one():
 
 
 def test_contrast_by_hand():
-    """f = 0.9: 10 - 0.9 * 12 - 0.1 * 2 = -1; depth 0.9 * 12 + 0.1 * 3 - 1; height 12 - 0.9 - 0.2."""
+    """f = 0.9: 10 - 0.9 * 12 - 0.1 * 2; depth 0.9 * 12 + 0.1 * 3 - 1; height 12 - 0.9 - 0.2."""
     found = betting.contrast(np.array([10.0, 1]), np.array([12.0, 5]), np.array([2.0, 3]), 0.9)
     np.testing.assert_allclose(found.values, [-1, 1 - 4.5 - 0.3])
     assert found.depth == pytest.approx(10.1)
@@ -102,6 +102,15 @@ def test_episodes_to_settle_is_about_right():
         wealth = [betting.log_wealth(values[:n], 1.0) for n in range(1, 4000)]
         counted = 1 + int(np.argmax(np.array(wealth) >= math.log(1e6)))
         assert counted / 2.5 < needed < 2.5 * counted
+
+
+@pytest.mark.parametrize("gain", [0.05, 0.1, 0.3])
+def test_episodes_to_settle_is_exact_for_steady_gains(gain):
+    """What the weights of the other bets cost is counted in."""
+    seen = int(0.8 * math.log(1e8) / math.log1p(gain))
+    needed = betting.episodes_to_settle(np.full(seen, gain), 1.0, 1e-8)
+    below, enough = (betting.log_wealth(np.full(n, gain), 1.0) for n in (needed - 1, needed))
+    assert below < math.log(1e8) <= enough
 
 
 def test_what_loses_is_never_settled():
