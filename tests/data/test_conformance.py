@@ -193,6 +193,15 @@ class TestStores:
         assert torch.equal(first[1], again[1])
         assert not torch.equal(first[0], other[0])
 
+    def test_rows_come_in_the_order_they_were_drawn(self, store, kind, tmp_path) -> None:
+        """Not sorted by place, so that a part of a batch is itself a uniform batch."""
+        recording = recording_of(kind)
+        size = recording.num_rows
+        drawn = torch.randint(size, (40,), generator=torch.Generator().manual_seed(3))
+        held = torch.cat([t.observations[t.valid] for t in recording.trajectories])
+        observations, _ = store(recording, tmp_path).sample(40, torch.Generator().manual_seed(3))
+        assert torch.equal(observations, held[drawn])
+
     def test_a_batch_shares_no_memory_with_the_store(self, store, kind, tmp_path) -> None:
         made = store(recording_of(kind), tmp_path)
         observations, labels = made.sample(50, torch.Generator().manual_seed(1))

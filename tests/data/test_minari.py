@@ -16,6 +16,8 @@ from test_shards import write
 
 from rldistill.data import minari as ours_to_theirs
 from rldistill.data.minari import MinariDataset, export_minari
+from rldistill.data.shard_writer import ShardWriter
+from rldistill.data.shards import ShardDataset
 from rldistill.errors import DatasetError, MissingExtraError, NotFiniteError
 
 minari = pytest.importorskip("minari")
@@ -87,7 +89,6 @@ def test_our_export_comes_back_as_it_was(
 
 
 def test_our_export_is_described_and_names_its_task(tmp_path: Path) -> None:
-    before = dict(gymnasium.spec("CartPole-v1").kwargs)
     export_minari(write(tmp_path / "data", record(2, [9])), "ours-v0")
     dataset = minari.load_dataset("ours-v0")
     metadata = dataset.storage.metadata
@@ -97,7 +98,23 @@ def test_our_export_is_described_and_names_its_task(tmp_path: Path) -> None:
     assert environment.spec.id == "CartPole-v1"
     assert environment.spec.kwargs["sutton_barto_reward"] is True
     environment.close()
-    assert dict(gymnasium.spec("CartPole-v1").kwargs) == before
+    assert "sutton_barto_reward" not in gymnasium.spec("CartPole-v1").kwargs
+
+
+def test_an_interrupted_collection_is_exported_up_to_its_last_known_observation(
+    tmp_path: Path,
+) -> None:
+    recording = record(3, [9])
+    writer = ShardWriter(tmp_path / "data", recording.meta, rows_per_shard=5)
+    writer.add(recording.trajectories[0])
+    ours = ShardDataset(tmp_path / "data")  # as after kill -9: no last observations
+    export_minari(ours, "ours-v0")
+    writer.close()
+    found = [len(episode.rows) for episode in MinariDataset("ours-v0").episodes()]
+    cut = [episode.final_observation is None for episode in ours.episodes()]
+    sizes = [len(episode.rows) for episode in ours.episodes()]
+    assert any(cut)
+    assert found == [size - off for size, off in zip(sizes, cut, strict=True) if size > off]
 
 
 def test_large_images_are_exported_without_loss(tmp_path: Path) -> None:

@@ -114,7 +114,6 @@ class Replay:
         index = valid.nonzero().squeeze(-1)
         num_rows = index.numel()
         index = index[-self.capacity :].to(self.device)  # the rest would be overwritten at once
-        self._position = (self._position + num_rows - index.numel()) % self.capacity
         head = min(index.numel(), self.capacity - self._position)
         for name, column in self._columns.items():
             kept = rows[name].to(self.device)

@@ -36,6 +36,10 @@ _ROW_COLUMNS = (
 )  # fmt: skip
 
 
+# Rows of the dataset: per shard touched, which of those asked for, and which rows of the shard.
+_Places = list[tuple[int, Array, Array]]
+
+
 @final
 class ShardDataset:
     """A dataset on disk, opened for reading; only what is drawn is read.
@@ -94,11 +98,11 @@ class ShardDataset:
             SettingError: batch_size is below 1.
             NotFiniteError: a drawn row holds NaN, or an infinite observation.
         """
-        rows = self._draw(batch_size, generator)
-        teacher_raw = self._take("teacher_raw", rows)
+        places = self._draw(batch_size, generator)
+        teacher_raw = self._take("teacher_raw", places)
         if np.isnan(teacher_raw).any():  # -inf is a logit: an action never taken
             raise NotFiniteError(f"{self.folder}: teacher_raw holds NaN; label the data again")
-        return self._observations(rows), torch.from_numpy(teacher_raw)
+        return self._observations(places), torch.from_numpy(teacher_raw)
 
     def sample_actions(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As sample, with the recorded actions in place of labels: [batch_size] or [.., D].
@@ -107,14 +111,14 @@ class ShardDataset:
             SettingError, NotFiniteError: as sample.
             DatasetError: a drawn action is not one of the action space.
         """
-        rows = self._draw(batch_size, generator)
-        actions = self._take("actions", rows)
+        places = self._draw(batch_size, generator)
+        actions = self._take("actions", places)
         space = self.action_space
         most = space.n - 1 if isinstance(space, spaces.Discrete) else np.finfo(np.float32).max
         least = 0 if isinstance(space, spaces.Discrete) else -most
         if not ((actions >= least) & (actions <= most)).all():  # not for NaN either
             raise DatasetError(f"{self.folder}: an action lies outside {space}; collect again")
-        return self._observations(rows), torch.from_numpy(actions)
+        return self._observations(places), torch.from_numpy(actions)
 
     def iterate(self) -> Iterator[Rows]:
         """Every row once, in the order of collection, one shard at a time as arrays in memory."""
@@ -129,34 +133,43 @@ class ShardDataset:
         finals = self._whole("final_episode")
         last = {int(episode): index for index, episode in enumerate(finals)}
         for rows in np.split(order, cuts):
-            columns = {name: self._take(name, rows) for name in _ROW_COLUMNS}
+            places = self._places(rows)
+            columns = {name: self._take(name, places) for name in _ROW_COLUMNS}
             if (columns["step"] != np.arange(len(rows))).any():
                 raise DatasetError(f"{self.folder}: episode {number[rows[0]]} misses a step")
             index = last.get(int(number[rows[0]]))
             final = None if index is None else self._final_observation(index)
             yield Episode(Rows(**columns), final)
 
-    def _draw(self, batch_size: int, generator: torch.Generator) -> Array:
+    def _draw(self, batch_size: int, generator: torch.Generator) -> _Places:
         if batch_size < 1:
             raise SettingError(f"sample: batch_size must be at least 1; got {batch_size}")
         size, device = (batch_size,), generator.device
-        return torch.randint(len(self), size, generator=generator, device=device).cpu().numpy()
+        rows = torch.randint(len(self), size, generator=generator, device=device)
+        return self._places(rows.cpu().numpy())
 
-    def _observations(self, rows: Array) -> Tensor:
-        observations = self._take("observations", rows)
+    def _observations(self, places: _Places) -> Tensor:
+        observations = self._take("observations", places)
         if observations.dtype != np.uint8 and not np.isfinite(observations).all():
             raise NotFiniteError(f"{self.folder}: an observation holds NaN or infinity")
         return torch.from_numpy(observations)
 
-    def _take(self, column: str, rows: Array) -> Array:
-        """A copy of the given rows, which may lie in any shards, in the given order."""
-        dtype, shape = self._columns[column]
-        taken = np.empty((len(rows), *shape), dtype)
+    def _places(self, rows: Array) -> _Places:
         order = np.argsort(rows, kind="stable")
-        cuts = np.searchsorted(rows[order], self._starts)
-        for shard in np.flatnonzero(np.diff(cuts)).tolist():
-            where = order[cuts[shard] : cuts[shard + 1]]
-            taken[where] = self._map(shard, column)[rows[where] - self._starts[shard]]
+        ordered = rows[order]
+        cuts = np.searchsorted(ordered, self._starts)
+        return [
+            (shard, order[cuts[shard] : cuts[shard + 1]], local)
+            for shard in np.flatnonzero(np.diff(cuts)).tolist()
+            for local in [ordered[cuts[shard] : cuts[shard + 1]] - self._starts[shard]]
+        ]
+
+    def _take(self, column: str, places: _Places) -> Array:
+        """A copy of the rows at these places, in the order that they were asked for."""
+        dtype, shape = self._columns[column]
+        taken = np.empty((sum(len(where) for _, where, _ in places), *shape), dtype)
+        for shard, where, local in places:
+            taken[where] = self._map(shard, column)[local]
         return taken
 
     def _whole(self, column: str) -> Array:
