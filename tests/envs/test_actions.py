@@ -68,6 +68,12 @@ def test_infinite_bounds_do_not_clip() -> None:
     assert free(np.float32([[1e9]])).tolist() == [[1e9]]
 
 
+@pytest.mark.parametrize("bound", [1.0, np.inf])
+def test_vectors_have_the_environments_dtype_with_and_without_bounds(bound: float) -> None:
+    write = action_writer(spaces.Box(-bound, bound, (1,), np.float64))
+    assert write(np.float32([[0.5]])).dtype == np.float64
+
+
 def test_the_given_array_is_left_alone() -> None:
     """Clipping makes a new array: the action that is stored is the one that was chosen."""
     actions = np.float32([[5.0]])

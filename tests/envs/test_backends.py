@@ -311,6 +311,16 @@ def test_steps_before_a_reset_and_of_another_size_are_refused() -> None:
             envs.step(np.array([0, 1, 0]))
 
 
+def test_a_reset_forgets_that_episodes_were_over() -> None:
+    """After a reset the next step is a step, not a phantom, in every environment."""
+    with make(toy.Counting, 2, 0) as envs:
+        run(envs, 5)  # the episodes end here
+        envs.reset()
+        step = envs.step(np.array([0, 2]))
+        assert step.valid.all()
+        assert step.observations[:, 1:3].tolist() == [[1, 0], [1, 2]]
+
+
 def test_actions_start_where_the_environment_starts() -> None:
     """Index 0 reaches an environment of Discrete(3, start=3) as 3."""
     with make(toy.StartsAtThree, 3, 0) as envs:

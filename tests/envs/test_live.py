@@ -37,6 +37,7 @@ def test_reused_arrays_are_copied() -> None:
     with make(SyncVectorEnv([toy.Counting] * 2, copy=False), 2, 0) as envs:
         first = envs.reset()
         second = envs.step(np.array([0, 1])).observations
+        envs.step(np.array([0, 1]))
         assert first[:, 1].tolist() == [0, 0]
         assert second[:, 1].tolist() == [1, 1]
 
@@ -58,6 +59,17 @@ def test_episodes_of_just_the_limit_pass() -> None:
     with make(spec, 1, 0) as envs:
         envs.reset()
         assert sum(int(envs.step(np.array([0])).valid[0]) for _ in range(60)) == 50
+
+
+def test_the_limit_counts_from_the_start_of_each_episode() -> None:
+    """Five steps, a phantom, twenty steps that are allowed; the next one is not."""
+    spec = TaskSpec(vector_env=SyncVectorEnv([toy.EndsOnce]), max_episode_steps=20)
+    with make(spec, 1, 0) as envs:
+        envs.reset()
+        for _ in range(5 + 1 + 20):
+            envs.step(np.array([0]))
+        with pytest.raises(EnvironmentFailure, match="has not ended"):
+            envs.step(np.array([0]))
 
 
 def test_an_environment_that_raises_is_reported() -> None:

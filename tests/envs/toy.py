@@ -44,6 +44,15 @@ class NeverEnding(Counting):
         super().__init__(length=10**9)
 
 
+class EndsOnce(Counting):
+    """The first episode ends after five steps, the next one never."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        first = super().reset(seed=seed)
+        self.length = 5 if self.episode == 0 else 10**9
+        return first
+
+
 class StartsAtThree(Counting):
     """Actions are 3, 4, 5."""
 

@@ -18,7 +18,19 @@ Array = np.ndarray[Any, Any]
 # Ids whose envpool and gymnasium versions gave the same mean returns, of a trained and of a random
 # policy, in tests/envs/test_equivalence.py (slow). Only these are chosen by backend "auto"; an id
 # enters this table by passing there.
-EQUIVALENT_IDS = frozenset({"CartPole-v1", "LunarLander-v3"})
+EQUIVALENT_IDS = frozenset(
+    {
+        "Acrobot-v1",
+        "BipedalWalker-v3",
+        "CartPole-v1",
+        "Hopper-v4",
+        "LunarLander-v3",
+        "LunarLanderContinuous-v3",
+        "MountainCar-v0",
+        "Pendulum-v1",
+        "Swimmer-v4",
+    }
+)
 
 # Set by this library, or of no meaning in a batch that is stepped together.
 _OWN_SETTINGS = frozenset(
