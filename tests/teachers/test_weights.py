@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from rldistill.teachers.weights import ACTIVATIONS, Weights, activation_named, w
 def stack_of(*sizes: int, prefix: str = "net") -> dict[str, torch.Tensor]:
     """Tensors of linear layers at even positions, as in an nn.Sequential with activations."""
     tensors = {}
-    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         tensors[f"{prefix}.{2 * i}.weight"] = torch.randn(outputs, inputs)
         tensors[f"{prefix}.{2 * i}.bias"] = torch.randn(outputs)
     return tensors

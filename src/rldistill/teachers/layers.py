@@ -237,7 +237,7 @@ class SoftValue(nn.Module):
         u = mean + log_std.exp() * self.noise
         action = u.tanh()
         normal = -0.5 * self.noise.square() - log_std - HALF_LOG_TWO_PI
-        # 1 - tanh(u)^2 = 4 e / (1 + e)^2 with e = exp(-2 |u|), which keeps its digits where |u| is large.
+        # 1 - tanh(u)^2 = 4 e / (1 + e)^2 with e = exp(-2 |u|) keeps its digits where |u| is large.
         tail = (-2.0 * u.abs()).exp()
         slope = 4.0 * tail / (1.0 + tail).square()
         log_pi = (normal - (slope + EPSILON).log()).sum(-1)

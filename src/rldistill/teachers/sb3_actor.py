@@ -180,7 +180,9 @@ def read_deterministic(weights: Weights, settings: Settings, bounds: Bounds | No
     )
 
 
-def read_ars(weights: Weights, settings: Settings, bounds: Bounds | None) -> Networks:
+def read_ars(
+    weights: Weights, settings: Settings, bounds: Bounds | None, *, is_discrete: bool
+) -> Networks:
     """Rebuild an ARSPolicy or ARSLinearPolicy; it has no critic and no discount.
 
     Raises:
@@ -192,7 +194,7 @@ def read_ars(weights: Weights, settings: Settings, bounds: Bounds | None) -> Net
     sizes = widths(layers)
     notes: tuple[str, ...] = ()
     actor: list[nn.Module] = layers
-    if settings.action.kind == "Discrete":
+    if is_discrete:
         head = CategoricalHead(sizes[-1])
         notes = ("ARS ranks actions: its logits are scores, not log-probabilities; act by mode",)
     elif settings.flag("squash_output", default=not _is_linear(settings, layers)):
