@@ -106,12 +106,12 @@ def read_npy(data: bytes, what: str) -> np.ndarray[Any, Any]:
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, _, dtype = read_header(stream)
+        shape, by_columns, dtype = read_header(stream)
     except Exception as error:  # numpy evaluates a literal: a mutated one raises nearly anything
         raise TeacherFileError(f"{what} is a damaged npy file: {error}") from error
     if dtype.kind not in "fiu":
         raise UnsafeFileError(f"{what}: an array of dtype {dtype} instead of numbers")
     if math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise TeacherFileError(f"{what}: its shape {shape} does not fit its {len(data):,} bytes")
-    # One dimension or a scalar: the memory order does not matter, the size was just compared.
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape).copy()
+    flat = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C").copy()

@@ -234,9 +234,13 @@ class SoftValue(nn.Module):
         mean, log_std = self.actor(observations).chunk(2, -1)
         # [..., 1, D] against [K, D]: all draws in one batch.
         mean, log_std = mean.unsqueeze(-2), log_std.unsqueeze(-2)
-        action = (mean + log_std.exp() * self.noise).tanh()
+        u = mean + log_std.exp() * self.noise
+        action = u.tanh()
         normal = -0.5 * self.noise.square() - log_std - HALF_LOG_TWO_PI
-        log_pi = (normal - (1.0 - action.square() + EPSILON).log()).sum(-1)
+        # 1 - tanh(u)^2 = 4 e / (1 + e)^2 with e = exp(-2 |u|) keeps its digits where |u| is large.
+        tail = (-2.0 * u.abs()).exp()
+        slope = 4.0 * tail / (1.0 + tail).square()
+        log_pi = (normal - (slope + EPSILON).log()).sum(-1)
         repeated = observations.unsqueeze(-2).expand(*action.shape[:-1], -1)
         return (self.critics(repeated, action) - self.alpha * log_pi).mean(-1)
 

@@ -206,3 +206,16 @@ def _require_finite(policy: NetworkPolicy) -> None:
         raise NotFiniteError(
             f"{info.source}: its outputs are NaN or infinite on an observation of zeros"
         )
+
+
+def load_policy(source: object, *, vecnormalize: Path | str | None = None) -> NetworkPolicy:
+    """Load a policy to act with: `load_policy(run).predict(observation)`, as load_teacher reads it.
+
+    Args:
+        source: a run folder, a file, or a live object.
+        vecnormalize: statistics of a zip of stable-baselines3; None looks beside it.
+
+    Raises:
+        TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher.
+    """
+    return load_teacher(source, vecnormalize=vecnormalize)

@@ -15,10 +15,14 @@ from rldistill.teachers.weights import widths
 @final
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Action bounds in environment units, one number per dimension."""
+    """Action bounds in environment units, one number per dimension.
+
+    of_task tells whether the task gave them, because the file does not tell its own.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+    of_task: bool = False
 
     @property
     def is_finite(self) -> bool:
@@ -79,9 +83,15 @@ def fit_bounds(bounds: Bounds | None, num_dimensions: int, settings: Settings) -
     """The bounds, checked against the size of the network's output.
 
     Raises:
-        TeacherFileError: of another number of dimensions than the network.
+        TeacherFileError: the file's, of another number of dimensions than its network.
+        TaskError: the task's, of another number of dimensions than the network.
     """
     if bounds is not None and len(bounds.low) != num_dimensions:
+        if bounds.of_task:
+            raise TaskError(
+                f"{settings.what}: the teacher gives {num_dimensions} continuous action "
+                f"dimensions, the task takes {len(bounds.low)} continuous action dimensions"
+            )
         raise TeacherFileError(
             f"{settings.what}: the network gives {num_dimensions} action dimensions, "
             f"its action space has {len(bounds.low)}"

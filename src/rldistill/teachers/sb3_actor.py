@@ -69,7 +69,7 @@ def read_soft(
     value = None
     notes = ("no entropy coefficient in the file: no value",)
     if alpha is not None and critics:
-        value = SoftValue(nn.Sequential(*actor), Critics(critics, drop), alpha, _draws(sizes[-1]))
+        value = SoftValue(nn.Sequential(*actor), Critics(critics, drop), alpha, draws(sizes[-1]))
         notes = (f"value: mean over {NUM_DRAWS} fixed draws of min Q - {alpha:.3g} log pi",)
     head = SquashedGaussianHead(found.low, found.high)
     return Networks(
@@ -126,7 +126,7 @@ def _alpha(settings: Settings, variables: Variables) -> float | None:
     return settings.number("ent_coef")
 
 
-def _draws(num_dimensions: int) -> Tensor:
+def draws(num_dimensions: int) -> Tensor:
     """Standard normal noise [16, D], antithetic, the same on every machine and in every call."""
     generator = torch.Generator().manual_seed(0)
     half = torch.randn(NUM_DRAWS // 2, num_dimensions, generator=generator, dtype=torch.float64)
@@ -180,7 +180,9 @@ def read_deterministic(weights: Weights, settings: Settings, bounds: Bounds | No
     )
 
 
-def read_ars(weights: Weights, settings: Settings, bounds: Bounds | None) -> Networks:
+def read_ars(
+    weights: Weights, settings: Settings, bounds: Bounds | None, *, is_discrete: bool
+) -> Networks:
     """Rebuild an ARSPolicy or ARSLinearPolicy; it has no critic and no discount.
 
     Raises:
@@ -192,7 +194,7 @@ def read_ars(weights: Weights, settings: Settings, bounds: Bounds | None) -> Net
     sizes = widths(layers)
     notes: tuple[str, ...] = ()
     actor: list[nn.Module] = layers
-    if settings.action.kind == "Discrete":
+    if is_discrete:
         head = CategoricalHead(sizes[-1])
         notes = ("ARS ranks actions: its logits are scores, not log-probabilities; act by mode",)
     elif settings.flag("squash_output", default=not _is_linear(settings, layers)):

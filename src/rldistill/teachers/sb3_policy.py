@@ -3,7 +3,6 @@
 The algorithm is recognised by the names of its tensors and the keys of its settings.
 """
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Mapping
@@ -62,24 +61,26 @@ def build_policy(
         TaskError: squashed actions without known bounds.
     """
     settings = saved.settings
-    if not settings.action.kind:
-        settings = dataclasses.replace(settings, action=record_of_space(action_space))
-    weights = Weights(saved.tensors, saved.source)
-    _refuse_unsupported(weights, settings)
+    _refuse_unsupported(list(saved.tensors), settings)
     bounds, notes = _bounds(settings, action_space)
-    networks = _read_networks(weights, settings, bounds, saved.variables)
+    weights = Weights(saved.tensors, saved.source)
+    kind = settings.action.kind or record_of_space(action_space).kind
+    if weights.names("action_net.0."):
+        networks = read_ars(weights, settings, bounds, is_discrete=kind == "Discrete")
+    else:
+        networks = _read_networks(weights, settings, bounds, saved.variables)
     weights.finish()
     _check_spaces(networks, settings)
     return _assemble(saved, networks, statistics, notes)
 
 
-def _refuse_unsupported(weights: Weights, settings: Settings) -> None:
+def _refuse_unsupported(names: list[str], settings: Settings) -> None:
     found = [
         text
         for module, text in UNSUPPORTED_MODULES.items()
         if settings.policy_module.startswith(module)
     ]
-    for name in weights.names():
+    for name in names:
         found += [text for pattern, text in UNSUPPORTED.items() if re.match(pattern, name)]
     extractor = str(settings.policy_kwargs.get("features_extractor_class") or "FlattenExtractor")
     if "FlattenExtractor" not in extractor:
@@ -104,7 +105,7 @@ def _bounds(
     if own.low is None or own.high is None:
         if task.low is None or task.high is None:
             return None, ()
-        return Bounds(task.low, task.high), ("action bounds taken from the task",)
+        return Bounds(task.low, task.high, of_task=True), ("action bounds taken from the task",)
     notes: tuple[str, ...] = ()
     if (
         task.low is not None
@@ -128,8 +129,6 @@ def _read_networks(
         return read_soft(weights, settings, bounds, variables)
     if weights.names("actor.mu."):
         return read_deterministic(weights, settings, bounds)
-    if weights.names("action_net.0."):
-        return read_ars(weights, settings, bounds)
     if weights.names("action_net."):
         return read_actor_critic(weights, settings, bounds)
     some = ", ".join(safe_text(name) for name in weights.names()[:4])
