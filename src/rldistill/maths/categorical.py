@@ -4,8 +4,10 @@ Every function maps logits [..., A] to one number per state [...], in nats, and
 averages nothing. p is where samples come from; q is what is being compared to
 it. To sharpen a policy with a temperature, divide its logits before the call.
 
-A logit of -inf masks an action. What a mask makes infinite is inf and has gradient 0 (kl: 0 for
-q alone), so that one such state shows in the loss and leaves the weights alone.
+A logit of -inf masks an action. Where that makes a result inf, its gradient is still finite (and
+0, but for q in kl and nll): one such state shows in the loss and does not ruin the weights. The
+exception is kl: the gradient of p is then NaN (for KL(student || teacher) use reverse_kl), and so
+is kl itself where a p(a) that rounds to 0 from a finite logit meets a mask of q.
 """
 
 import math
@@ -226,7 +228,7 @@ def _check_same_actions(caller: str, p_logits: Tensor, q_logits: Tensor) -> torc
             "the last axis must be the action axis of the same task"
         )
     try:
-        return torch.broadcast_shapes(p_logits.shape, q_logits.shape)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return torch.broadcast_shapes(p_logits.shape, q_logits.shape)
     except RuntimeError as error:
         raise ShapeError(
             f"{caller}: p has shape {tuple(p_logits.shape)} and q has {tuple(q_logits.shape)}; "
