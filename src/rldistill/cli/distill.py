@@ -81,7 +81,7 @@ def distil_and_show(flags: Flags, command: str) -> int:
     """Distil with these flags and show it in the way they ask for."""
     # Torch takes seconds to import: a wrong flag is told before that.
     recipe = recipe_of(flags)
-    if not flags.json:
+    if not flags.json and sys.stderr.isatty():
         sys.stderr.write("loading ...\r")
         sys.stderr.flush()
     from rldistill.cli.display import show
@@ -114,8 +114,12 @@ def distil_and_show(flags: Flags, command: str) -> int:
 
 def recipe_of(flags: Flags) -> Any:
     """The settings from a resumed run, a recipe file and flags, in rising order of weight."""
-    from rldistill.recipes.build import saved_recipe
-    from rldistill.recipes.models import make_recipe, parse_env_kwargs, read_recipe
+    from rldistill.recipes.models import (
+        make_recipe,
+        parse_env_kwargs,
+        read_recipe,
+        saved_recipe,
+    )
 
     own = ("recipe", "force", "resume", "json", "check")
     given = {name: value for name, value in asdict(flags).items() if name not in own}

@@ -23,8 +23,8 @@ class Flags:
     """Environment id, for example LunarLander-v3."""
     against: Annotated[Path | None, option("TEACHER")] = None
     """The teacher that POLICY should hold up to."""
-    episodes: Annotated[int, option("N")] = 128
-    """Of each policy, rounded up to complete rounds. Default: 128."""
+    episodes: Annotated[int, option("N")] = 256
+    """Of each policy, rounded up to complete rounds. Default: 256."""
     floor: Annotated[float, option("FRACTION")] = 0.95
     """What the verdict is about. Default: 0.95 of the teacher's return."""
     num_envs: Annotated[int | None, option("N")] = None

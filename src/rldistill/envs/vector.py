@@ -43,8 +43,13 @@ class VectorEnv(ABC):
     num_envs: int
 
     @abstractmethod
-    def reset(self) -> Array:
-        """Start new episodes everywhere: observations [B, ...]. The first call is seeded."""
+    def reset(self, seed: int | None = None) -> Array:
+        """Start new episodes everywhere: observations [B, ...].
+
+        Args:
+            seed: env i is seeded seed + i, as if the environments were made anew with it; None goes
+                on with the seed they were made with.
+        """
 
     @abstractmethod
     def step(self, actions: Array) -> Step:
@@ -139,9 +144,9 @@ class NormalisedVectorEnv(VectorEnv):
             notes=opened.notes,
         )
 
-    def reset(self) -> Array:
+    def reset(self, seed: int | None = None) -> Array:
         try:
-            raw = self._simulator.reset(self._seed)
+            raw = self._simulator.reset(self._seed if seed is None else seed)
         except Exception as error:
             raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True

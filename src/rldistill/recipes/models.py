@@ -8,9 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
+from rldistill.runs import RunFolder
 
-DEFAULT_FLOOR = 0.95
-DEFAULT_STEPS = 1_000_000
 LARGEST_RECIPE = 1 << 20
 
 Act = Literal["mode", "sample"]
@@ -65,6 +64,15 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise SettingError(f"cannot read recipe {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"recipe {path} is not TOML: {error}") from error
+
+
+def saved_recipe(run: Path) -> dict[str, Any]:
+    """The settings of an earlier run, for resuming it.
+
+    Raises:
+        RunFolderError, SettingError: it is not a run folder, or its recipe cannot be read.
+    """
+    return read_recipe(RunFolder.open(run).recipe_toml)
 
 
 def make_recipe(*sources: dict[str, Any]) -> Recipe:
