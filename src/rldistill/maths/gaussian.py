@@ -230,7 +230,7 @@ def check_same_actions(caller: str, *tensors: Tensor) -> torch.Size:
     shapes = [tuple(tensor.shape) for tensor in tensors]
     try:
         if len({shape[-1:] for shape in shapes} - {()}) == 1 and () not in shapes:
-            return torch.broadcast_shapes(*shapes)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return torch.broadcast_shapes(*shapes)
     except RuntimeError:
         pass
     raise ShapeError(
