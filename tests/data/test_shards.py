@@ -326,10 +326,10 @@ def test_a_hostile_description_is_refused(tmp_path: Path, recording: Recording, 
 
 @pytest.mark.parametrize(
     "head",
-    [{"kind": "CategoricalHead"}, {"kind": "CategoricalHead", "num_actions": 10**9},
-     {"kind": "GaussianHead", "low": [0], "high": []},
-     {"kind": "GaussianHead", "low": 1, "high": 2},
-     {"kind": "GaussianHead", "low": [2], "high": [1]}, {"kind": ["a"]}],
+    [{"kind": "categorical"}, {"kind": "categorical", "num_actions": 10**9},
+     {"kind": "gaussian", "low": [0], "high": []},
+     {"kind": "gaussian", "low": 1, "high": 2},
+     {"kind": "gaussian", "low": [2], "high": [1]}, {"kind": ["a"]}],
 )  # fmt: skip
 def test_a_hostile_head_is_refused(tmp_path: Path, recording: Recording, head: dict) -> None:
     dataset = write(tmp_path / "data", recording)
