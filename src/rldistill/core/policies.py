@@ -128,7 +128,7 @@ class NetworkPolicy:
         if isinstance(head, (GaussianHead, SquashedGaussianHead, DeterministicHead)):
             if not np.isfinite(action).all():
                 raise NotFiniteError("predict: the policy gave an action that is NaN or infinite")
-            action = action.clip(np.float32(head.low), np.float32(head.high))
+            action = action.clip(np.array(head.low, np.float32), np.array(head.high, np.float32))
         return (np.asarray(action[0]) if single else action), state
 
     @property
