@@ -202,6 +202,34 @@ def mse(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     return squared.masked_fill(forbidden.any(-1), torch.inf)
 
 
+def squared_error(p_values: Tensor, q_values: Tensor) -> Tensor:
+    """sum_a (p_a - q_a)^2: squared distance of Q-values, whose level has a meaning.
+
+    An action that p masks has no target: it adds 0.
+
+    Args:
+        p_values: [..., A], units of reward; -inf masks an action.
+        q_values: [..., A], units of reward.
+
+    Returns:
+        [...] in squared units of reward, >= 0; inf, with gradient 0, where q masks an action that
+        p does not. A sum over the actions, not a mean.
+
+    Raises:
+        ShapeError: the action axes differ, or the other axes do not broadcast.
+
+    Source: Rusu et al. 2016 (arXiv:1511.06295), MSE loss.
+
+    >>> squared_error(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])).item()
+    4.0
+    """
+    _check_same_actions("squared_error", p_values, q_values)
+    allowed = p_values > -torch.inf
+    forbidden = allowed & (q_values == -torch.inf)
+    gap = torch.where(allowed & ~forbidden, p_values - q_values, 0.0)
+    return gap.square().sum(-1).masked_fill(forbidden.any(-1), torch.inf)
+
+
 def _expectation(log_p: Tensor, values: Tensor) -> Tensor:
     """sum_a p(a) values(a); an action with p(a) = 0 adds 0, even where its value is inf or NaN."""
     p = log_p.exp()
