@@ -243,3 +243,9 @@ def test_squared_error_gradient_is_right():
     assert torch.autograd.gradcheck(categorical.squared_error, (p, q))
     with pytest.raises(ShapeError, match="p has 2 actions and q has 3"):
         categorical.squared_error(torch.zeros(2), torch.zeros(3))
+
+
+@pytest.mark.parametrize("function", [categorical.mse, categorical.squared_error])
+def test_nan_is_not_taken_for_a_mask(function):
+    """A teacher's NaN must show in the loss."""
+    assert function(torch.tensor([1.0, math.nan]), torch.zeros(2)).isnan()

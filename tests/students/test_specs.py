@@ -68,6 +68,7 @@ def test_specs_by_hand(text, spec):
         ("mlp:" + "9" * 900, "unknown word '999"),
         ("", "unknown family ''"),
     ],
+    ids=lambda text: text[:30],
 )
 def test_a_bad_spec_says_what_is_wrong_with_it(text, message):
     with pytest.raises(SettingError, match=message):

@@ -193,7 +193,7 @@ def mse(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     2.0
     """
     _check_same_actions("mse", p_logits, q_logits)
-    allowed = p_logits > -torch.inf
+    allowed = p_logits != -torch.inf  # and not >, which would mask NaN too
     forbidden = allowed & (q_logits == -torch.inf)
     counted = allowed & ~forbidden
     gap = torch.where(counted, p_logits - q_logits, 0.0)
@@ -224,7 +224,7 @@ def squared_error(p_values: Tensor, q_values: Tensor) -> Tensor:
     4.0
     """
     _check_same_actions("squared_error", p_values, q_values)
-    allowed = p_values > -torch.inf
+    allowed = p_values != -torch.inf  # and not >, which would mask NaN too
     forbidden = allowed & (q_values == -torch.inf)
     gap = torch.where(allowed & ~forbidden, p_values - q_values, 0.0)
     return gap.square().sum(-1).masked_fill(forbidden.any(-1), torch.inf)
