@@ -212,3 +212,40 @@ def test_shapes_that_do_not_fit_are_named(function, p_shape, q_shape, message):
 def test_entropy_needs_an_action_axis():
     with pytest.raises(ShapeError, match="entropy: logits must have an action axis"):
         categorical.entropy(torch.tensor(0.0))
+
+
+# --- squared error of Q-values -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("p", "q", "expected"), [
+    ([1.0, 3.0], [1.0, 1.0], 4.0), ([1.0, -math.inf], [2.0, 7.0], 1.0),
+    ([1.0, 2.0], [1.0, -math.inf], math.inf), ([-math.inf] * 2, [0.0, 0.0], 0.0),
+])  # fmt: skip
+def test_squared_error_by_hand(p, q, expected):
+    """A masked action of the teacher has no target."""
+    q_values = torch.tensor(q, requires_grad=True)
+    value = categorical.squared_error(torch.tensor(p), q_values)
+    assert value.item() == expected
+    value.backward()
+    assert q_values.grad.isfinite().all()
+
+
+@given(st.lists(st.floats(-30, 30), min_size=3, max_size=3), st.floats(-50, 50))
+def test_squared_error_is_torchs(values, shift):
+    p = torch.tensor(values, dtype=torch.float64)
+    q = p.flip(0) + shift
+    expected = torch.nn.functional.mse_loss(q, p, reduction="sum")
+    torch.testing.assert_close(categorical.squared_error(p, q), expected)
+
+
+def test_squared_error_gradient_is_right():
+    p, q = (torch.randn(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(categorical.squared_error, (p, q))
+    with pytest.raises(ShapeError, match="p has 2 actions and q has 3"):
+        categorical.squared_error(torch.zeros(2), torch.zeros(3))
+
+
+@pytest.mark.parametrize("function", [categorical.mse, categorical.squared_error])
+def test_nan_is_not_taken_for_a_mask(function):
+    """A teacher's NaN must show in the loss."""
+    assert function(torch.tensor([1.0, math.nan]), torch.zeros(2)).isnan()

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from rldistill.core import Categorical, Distribution, Policy, QValueHead
+from rldistill.core import Categorical, CategoricalHead, Distribution, Head, Policy, QValueHead
 from rldistill.errors import ShapeError
 from rldistill.maths import categorical
 from rldistill.methods.catalogue import GAP
@@ -25,8 +25,8 @@ class Agreement:
     Attributes:
         top_action: share of states where both choose the same action (discrete), or of action
             components within 5 % of their range (continuous; of a unit where unbounded).
-        kl: mean KL(teacher || student) in nats. A Q-network's softmax has the temperature of a
-            tenth of its mean action gap. None where the families have no KL.
+        kl: mean KL(teacher || student) in nats. A Q-network's softmax, of either, has the
+            temperature of a tenth of its own mean action gap. None where the families have no KL.
         states: how many states were compared.
     """
 
@@ -72,37 +72,46 @@ def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreeme
     """
     if len(observations) == 0:
         raise ShapeError("agreement: no states to compare on")
-    parts = observations.split(BATCH)
-    teacher_raw = torch.cat([teacher.raw(part) for part in parts])
+    heads = (teacher.info.head, student.info.head)
     ours, theirs = (
-        teacher.info.head(teacher_raw),
-        student.info.head(torch.cat([student.raw(part) for part in parts])),
+        policy.info.head(torch.cat([policy.raw(part) for part in observations.split(BATCH)]))
+        for policy in (teacher, student)
     )
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):
+        if heads[0].num_outputs != heads[1].num_outputs:
+            raise _different_actions(heads)
         same = (ours.mode() == theirs.mode()).double().mean()
-        kl = _categorical_kl(teacher, ours, theirs)
-        return Agreement(float(same), kl, len(observations))
+        p, q = (_log_odds(head, out) for head, out in zip(heads, (ours, theirs), strict=True))
+        return Agreement(float(same), float(categorical.kl(p, q).mean()), len(observations))
     return Agreement(
-        float(_close(teacher, ours, theirs)), _continuous_kl(ours, theirs), len(observations)
+        float(_close(heads, ours, theirs)),
+        float(continuous_loss("kl", heads[0], ours, theirs).mean())
+        if type(ours) is type(theirs)
+        else None,
+        len(observations),
     )
 
 
-def _categorical_kl(teacher: Policy, ours: Categorical, theirs: Categorical) -> float:
-    temperature = 1.0
-    if isinstance(teacher.info.head, QValueHead):
-        temperature = GAP.q_values * max(mean_action_gap(ours.logits), 1e-8)
-    return float(categorical.kl(ours.logits / temperature, theirs.logits).mean())
+def _log_odds(head: Head, out: Categorical) -> Tensor:
+    """Logits; those of a Q-network are its Q-values over a tenth of its mean action gap."""
+    if not isinstance(head, QValueHead):
+        return out.logits
+    return out.logits / (GAP.q_values * max(mean_action_gap(out.logits), 1e-8))
 
 
-def _continuous_kl(ours: Distribution, theirs: Distribution) -> float | None:
-    if type(ours) is not type(theirs):
-        return None
-    return float(continuous_loss("kl", ours, theirs).mean())
-
-
-def _close(teacher: Policy, ours: Distribution, theirs: Distribution) -> Tensor:
-    head = teacher.info.head
-    low, high = (torch.tensor(getattr(head, name)) for name in ("low", "high"))
+def _close(heads: tuple[Head, Head], ours: Distribution, theirs: Distribution) -> Tensor:
+    head, other = heads
+    discrete = (CategoricalHead, QValueHead)
+    if isinstance(head, discrete) or isinstance(other, discrete) or len(head.low) != len(other.low):
+        raise _different_actions(heads)
+    like = ours.mode()
+    low, high = like.new_tensor(head.low), like.new_tensor(head.high)
     a, b = (out.mode().clamp(low, high) for out in (ours, theirs))
     width = torch.where((high - low).isfinite(), high - low, 1.0)
     return ((a - b).abs() <= CLOSE * width).double().mean()
+
+
+def _different_actions(heads: tuple[Head, Head]) -> ShapeError:
+    return ShapeError(
+        f"agreement: the policies have different actions: teacher {heads[0]}, student {heads[1]}"
+    )

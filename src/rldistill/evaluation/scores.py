@@ -12,7 +12,7 @@ from rldistill.core import Acting, Policy
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.vector import VectorEnv
-from rldistill.errors import NotFiniteError
+from rldistill.errors import NotFiniteError, SettingError
 from rldistill.rollout.control import uniform_actions
 
 # Actions for observations [B, ...]: int64 [B] or float32 [B, D].
@@ -116,9 +116,17 @@ class Arena:
             self.env = None
 
     def next_seed(self) -> int:
-        """The first of num_envs fresh seeds."""
+        """The first of num_envs fresh seeds.
+
+        Raises:
+            SettingError: none are left, after at least half of SEED_SPACE episodes.
+        """
         start = np.random.default_rng([self.base_seed, 1]).integers(0, SEED_SPACE // 2)
-        seed = int((start + self.rounds_played * self.num_envs) % SEED_SPACE)
+        seed = int(start) + self.rounds_played * self.num_envs
+        if seed + self.num_envs > SEED_SPACE:
+            raise SettingError(
+                f"all {SEED_SPACE:,} evaluation seeds are used up; start a run with another seed"
+            )
         self.rounds_played += 1
         return seed
 

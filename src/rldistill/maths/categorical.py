@@ -193,13 +193,41 @@ def mse(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     2.0
     """
     _check_same_actions("mse", p_logits, q_logits)
-    allowed = p_logits > -torch.inf
+    allowed = p_logits != -torch.inf  # and not >, which would mask NaN too
     forbidden = allowed & (q_logits == -torch.inf)
     counted = allowed & ~forbidden
     gap = torch.where(counted, p_logits - q_logits, 0.0)
     mean = gap.sum(-1, keepdim=True) / counted.sum(-1, keepdim=True).clamp(min=1)
     squared = torch.where(counted, gap - mean, 0.0).square().sum(-1)
     return squared.masked_fill(forbidden.any(-1), torch.inf)
+
+
+def squared_error(p_values: Tensor, q_values: Tensor) -> Tensor:
+    """sum_a (p_a - q_a)^2: squared distance of Q-values, whose level has a meaning.
+
+    An action that p masks has no target: it adds 0.
+
+    Args:
+        p_values: [..., A], units of reward; -inf masks an action.
+        q_values: [..., A], units of reward.
+
+    Returns:
+        [...] in squared units of reward, >= 0; inf, with gradient 0, where q masks an action that
+        p does not. A sum over the actions, not a mean.
+
+    Raises:
+        ShapeError: the action axes differ, or the other axes do not broadcast.
+
+    Source: Rusu et al. 2016 (arXiv:1511.06295), MSE loss.
+
+    >>> squared_error(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])).item()
+    4.0
+    """
+    _check_same_actions("squared_error", p_values, q_values)
+    allowed = p_values != -torch.inf  # and not >, which would mask NaN too
+    forbidden = allowed & (q_values == -torch.inf)
+    gap = torch.where(allowed & ~forbidden, p_values - q_values, 0.0)
+    return gap.square().sum(-1).masked_fill(forbidden.any(-1), torch.inf)
 
 
 def _expectation(log_p: Tensor, values: Tensor) -> Tensor:

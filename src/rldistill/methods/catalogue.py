@@ -62,7 +62,7 @@ ROWS: dict[str, Method] = {
         replace(
             _rusu,
             name="rusu-mse",
-            summary="The teacher acts with epsilon 0.05; squared error on (centred) Q-values.",
+            summary="The teacher acts with epsilon 0.05; squared error on its Q-values.",
             loss="mse",
         ),
         _dagger,

@@ -6,6 +6,9 @@ from typing import final
 from rldistill.errors import SettingError
 from rldistill.methods.schedules import Constant, Schedule
 
+# A round that no run comes to: by then every schedule is at its end.
+LAST_ROUND = 1_000_000
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,13 @@ class Control:
     def __post_init__(self) -> None:
         if not 0.0 <= self.epsilon <= 1.0:
             raise SettingError(f"Control: epsilon must lie in [0, 1], got {self.epsilon}")
+        # Every schedule is monotone: its ends bound it.
+        for i in (0, LAST_ROUND):
+            share = self.teacher_share.at(i)
+            if not 0.0 <= share <= 1.0:
+                raise SettingError(
+                    f"Control: teacher_share must lie in [0, 1], got {share} in round {i}"
+                )
 
 
 TEACHER = Control(teacher_share=Constant(1.0))
@@ -54,8 +64,10 @@ class Temperature:
     relative: bool = False
 
     def __post_init__(self) -> None:
-        if self.logits <= 0 or self.q_values <= 0:
-            raise SettingError("temperatures must be above 0")
+        if not (self.logits > 0 and self.q_values > 0):
+            raise SettingError(
+                f"temperatures must be above 0, got {self.logits} and {self.q_values}"
+            )
 
 
 @final
@@ -84,8 +96,13 @@ class Learning:
     def __post_init__(self) -> None:
         if self.optimiser not in ("adam", "rmsprop"):
             raise SettingError(f"optimiser must be adam or rmsprop, got {self.optimiser!r}")
-        if self.learning_rate <= 0 or self.batch_size < 1 or self.reuse <= 0:
-            raise SettingError("learning_rate, batch_size and reuse must be above 0")
+        if not (self.learning_rate > 0 and self.batch_size >= 1 and self.reuse > 0):
+            raise SettingError(
+                "learning_rate, batch_size and reuse must be above 0, got "
+                f"{self.learning_rate}, {self.batch_size} and {self.reuse}"
+            )
+        if not self.max_grad_norm >= 0:
+            raise SettingError(f"max_grad_norm must be at least 0, got {self.max_grad_norm}")
         if not 0.0 <= self.average < 1.0:
             raise SettingError(f"average must lie in [0, 1), got {self.average}")
 
@@ -120,9 +137,12 @@ class Method:
     learning: Learning = Learning()
 
     def __post_init__(self) -> None:
-        if self.student_temperature <= 0:
+        if not self.student_temperature > 0:
             raise SettingError(
                 f"student_temperature must be above 0, got {self.student_temperature}"
             )
         if self.memory < 0 or self.round_steps < 1:
-            raise SettingError("memory must be at least 0 and round_steps at least 1")
+            raise SettingError(
+                "memory must be at least 0 and round_steps at least 1, got "
+                f"{self.memory} and {self.round_steps}"
+            )

@@ -3,6 +3,7 @@
 One name means the same in every family; which maths module it comes from depends on the family.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
@@ -14,6 +15,7 @@ from rldistill.core import (
     Categorical,
     CategoricalHead,
     Deterministic,
+    DeterministicHead,
     Distribution,
     Gaussian,
     Head,
@@ -27,6 +29,7 @@ from rldistill.methods.method import Method
 LOSSES = ("nll", "mse", "kl", "reverse_kl", "js", "cross_entropy")
 _Pairwise = Callable[[Tensor, Tensor], Tensor]
 _Normal = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+_Point = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _CATEGORICAL: dict[str, _Pairwise] = {
     "nll": categorical.nll,
@@ -49,6 +52,12 @@ _SQUASHED: dict[str, _Normal] = {
     "kl": squashed.kl,
     "reverse_kl": squashed.reverse_kl,
     "cross_entropy": squashed.cross_entropy,
+}
+_DETERMINISTIC: dict[str, _Point] = {
+    "nll": deterministic.nll,
+    "kl": deterministic.kl,
+    "reverse_kl": deterministic.reverse_kl,
+    "cross_entropy": deterministic.cross_entropy,
 }
 
 
@@ -76,15 +85,30 @@ class Alignment:
         teacher = self.teacher_head(teacher_raw.detach())
         student = self.student_head(student_raw)
         if isinstance(teacher, Categorical) and isinstance(student, Categorical):
-            return _CATEGORICAL[self.loss](
+            function = _CATEGORICAL[self.loss]
+            if self.loss == "mse" and isinstance(self.teacher_head, QValueHead):
+                # The level of a Q-value has a meaning; that of a logit has none.
+                function = categorical.squared_error
+            return function(
                 teacher.logits / self.teacher_temperature,
                 student.logits / self.student_temperature,
             )
-        return continuous_loss(self.loss, teacher, student)
+        return continuous_loss(self.loss, self.teacher_head, teacher, student)
 
 
-def continuous_loss(loss: str, teacher: Distribution, student: Distribution) -> Tensor:
+def continuous_loss(
+    loss: str, teacher_head: Head, teacher: Distribution, student: Distribution
+) -> Tensor:
     """The loss between two continuous distributions of one family, per state [...].
+
+    A deterministic policy counts as a normal with DETERMINISTIC_STD of half the action range (of
+    one unit, where the range is infinite).
+
+    Args:
+        loss: a key of LOSSES, not js.
+        teacher_head: has the range of actions.
+        teacher: what the teacher says.
+        student: what the student says.
 
     Raises:
         ShapeError: the families differ.
@@ -96,10 +120,19 @@ def continuous_loss(loss: str, teacher: Distribution, student: Distribution) -> 
     if isinstance(teacher, Deterministic) and isinstance(student, Deterministic):
         if loss == "mse":
             return deterministic.mse(teacher.action, student.action)
-        return deterministic.kl(teacher.action, student.action, DETERMINISTIC_STD)
+        std = teacher.action.new_tensor(_deterministic_std(teacher_head))
+        return _DETERMINISTIC[loss](teacher.action, student.action, std)
     raise ShapeError(
         f"no loss between a {type(teacher).__name__} teacher and a {type(student).__name__} student"
     )
+
+
+def _deterministic_std(head: Head) -> list[float]:
+    """Per action dimension, in environment units."""
+    assert isinstance(head, DeterministicHead)
+    halves = [(high - low) / 2 for low, high in zip(head.low, head.high, strict=True)]
+    # A range of width 0 has one action only; any deviation will do.
+    return [DETERMINISTIC_STD * (x if 0 < x < math.inf else 1.0) for x in halves]
 
 
 def align(
@@ -116,6 +149,7 @@ def align(
 
     Raises:
         SettingError: the loss is unknown, or undefined for this family.
+        ShapeError: the two heads are not of one family and size.
     """
     if method.loss not in LOSSES:
         raise SettingError(
@@ -124,6 +158,7 @@ def align(
         )
     if method.loss == "js" and not isinstance(teacher_head, (CategoricalHead, QValueHead)):
         raise SettingError("loss 'js' has no closed form for continuous actions; use kl")
+    _check_family(teacher_head, student_head)
     tau = method.teacher_temperature
     temperature = tau.logits
     if isinstance(teacher_head, QValueHead):
@@ -137,6 +172,14 @@ def align(
     return Alignment(
         method.loss, teacher_head, student_head, temperature, method.student_temperature
     )
+
+
+def _check_family(teacher: Head, student: Head) -> None:
+    discrete = (CategoricalHead, QValueHead)
+    alike = type(teacher) is type(student)
+    alike = alike or (isinstance(teacher, discrete) and isinstance(student, discrete))
+    if not alike or teacher.num_outputs != student.num_outputs:
+        raise ShapeError(f"no loss is defined between a {teacher} teacher and a {student} student")
 
 
 def needs_action_gap(method: Method, teacher_head: Head) -> bool:

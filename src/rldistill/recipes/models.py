@@ -118,7 +118,7 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     if text.startswith("{"):
         try:
             record = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingError(f"--env-kwargs is not a JSON object: {error}") from error
         return dict(record)
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
@@ -133,7 +133,7 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -94,10 +94,19 @@ def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> 
         flat = observations.flatten(0, 1)
         parts = [teacher.raw(part) for part in flat.split(LABEL_BATCH)]
         labels = torch.cat(parts).unflatten(0, observations.shape[:2])
-    # Masked actions are -inf on purpose; NaN and +inf never are.
-    if bool((labels.isnan() | (labels == torch.inf)).any()):
-        raise NotFiniteError(
-            f"the teacher ({teacher.info.name}) gave NaN or infinite outputs: is its observation "
-            "normaliser the right one, and are its weights finite?"
-        )
+    require_labels(
+        labels,
+        f"the teacher ({teacher.info.name}) gave NaN or infinite outputs: is its observation "
+        "normaliser the right one, and are its weights finite?",
+    )
     return labels
+
+
+def require_labels(labels: Tensor, problem: str) -> None:
+    """Check that labels can be learnt from: masked actions are -inf, NaN and +inf have no meaning.
+
+    Raises:
+        NotFiniteError: with this problem.
+    """
+    if bool((labels.isnan() | (labels == torch.inf)).any()):
+        raise NotFiniteError(problem)

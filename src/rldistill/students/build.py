@@ -68,7 +68,7 @@ def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpe
 
     >>> from rldistill.core import CategoricalHead
     >>> str(default_spec(8, CategoricalHead(4), 4996))
-    'mlp:15,15'
+    'mlp:16,16'
     """
     n, s = output_sizes(head)
     b, c = num_inputs + 2 + n, n + s - teacher_parameters // SHARE_OF_TEACHER

@@ -6,7 +6,7 @@ Reading one runs nothing: tensors and a JSON record, no pickle.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -46,9 +46,11 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         record = json.loads(metadata["record"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, RecursionError, OSError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
-    return tensors, record
+    if not isinstance(record, dict):
+        raise RunFolderError(f"{path} is damaged: its record is not a JSON object")
+    return tensors, cast("dict[str, Any]", record)
 
 
 def flatten(prefix: str, state: Mapping[Any, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

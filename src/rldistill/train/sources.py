@@ -17,7 +17,7 @@ from rldistill.data.shards import ShardDataset
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskSpec
 from rldistill.evaluation.scores import training_seed
-from rldistill.rollout.collect import Collector, label
+from rldistill.rollout.collect import Collector, label, require_labels
 from rldistill.rollout.control import Controller
 
 
@@ -152,7 +152,9 @@ class DatasetSource:
         if self.teacher is not None:
             return label(self.teacher, observations[None], [None])[0]
         if piece.teacher_raw is not None:
-            return torch.from_numpy(piece.teacher_raw).to(self.device)
+            labels = torch.from_numpy(piece.teacher_raw).to(self.device)
+            require_labels(labels, "the dataset's labels hold NaN or infinity: collect it again")
+            return labels
         actions = torch.from_numpy(piece.actions).to(self.device)
         if not isinstance(self.dataset.action_space, spaces.Discrete):
             return actions

@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from fake_policies import HEADS
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldistill.core import (
+    CategoricalHead,
+    DeterministicHead,
+    GaussianHead,
+    QValueHead,
+    SquashedGaussianHead,
+)
+from rldistill.errors import SettingError, TaskError
+from rldistill.students.build import SMALLEST_WIDTH, default_spec, make_student
+from rldistill.students.mlp import Mlp, num_parameters
+from rldistill.students.specs import MlpSpec
+
+SEES = spaces.Box(-1, 1, (8,))
+heads = st.one_of(
+    st.integers(1, 40).map(CategoricalHead),
+    st.integers(1, 40).map(QValueHead),
+    *(
+        st.integers(1, 20).map(lambda n, kind=kind: kind((-1.0,) * n, (1.0,) * n))
+        for kind in (GaussianHead, SquashedGaussianHead, DeterministicHead)
+    ),
+)
+
+
+@pytest.mark.parametrize("like", HEADS.values(), ids=HEADS)
+def test_a_student_acts_in_the_space_of_its_teacher(like):
+    if isinstance(like, CategoricalHead | QValueHead):
+        space = spaces.Discrete(like.num_actions)
+    else:
+        space = spaces.Box(np.float32(like.low), np.float32(like.high))
+    student = make_student("mlp:16,16", SEES, space, like)
+    assert student.info.head == (CategoricalHead(3) if isinstance(space, spaces.Discrete) else like)
+    assert student.info.name == "mlp:16,16"
+    assert student.info.observation_shape == (8,)
+    counted = sum(p.numel() for p in student.module.parameters())
+    assert student.info.parameters == student.info.acting_parameters == counted
+    actions, _ = student.predict(np.zeros((5, 8), np.float32))
+    assert all(space.contains(action) for action in actions)
+
+
+def test_parameters_by_hand():
+    """8 -> 16 -> 16 -> 4: 144 + 272 + 68; a Gaussian of 2 actions: 144 + 272 + 34 + 2."""
+    assert make_student("mlp:16,16", SEES, spaces.Discrete(4)).info.parameters == 484
+    assert make_student("mlp:16,16", SEES, spaces.Box(-1, 1, (2,))).info.parameters == 452
+
+
+@given(st.integers(1, 400), heads, st.integers(1, 10**7))
+def test_the_default_student_is_the_largest_within_a_tenth_of_its_teacher(
+    num_inputs, head, parameters
+):
+    """For every kind of head: one wider would not fit. (A CategoricalHead's for a Q-network.)"""
+    spec = default_spec(num_inputs, head, parameters)
+    width = spec.hidden[0]
+    assert spec == MlpSpec((width, width))
+
+    def count(width: int) -> int:
+        with torch.device("meta"):
+            return num_parameters(Mlp(MlpSpec((width, width)), num_inputs, head))
+
+    assert 10 * count(width) <= parameters or width == SMALLEST_WIDTH
+    assert 10 * count(width + 1) > parameters
+
+
+def test_the_same_seed_builds_the_same_student():
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return make_student("mlp:8", SEES, spaces.Discrete(2)).module.layers[0].weight
+
+    assert torch.equal(weights(3), weights(3))
+    assert not torch.equal(weights(3), weights(4))
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Box(0, 255, (84, 84, 4), np.uint8), spaces.Discrete(5), spaces.Box(0, 1, ())]
+)
+def test_an_mlp_needs_flat_observations(space):
+    with pytest.raises(TaskError, match="needs flat observations"):
+        make_student("mlp:8", space, spaces.Discrete(2))
+
+
+def test_bad_specs_and_spaces_are_refused():
+    with pytest.raises(SettingError, match="a hidden width"):
+        make_student("mlp:0", SEES, spaces.Discrete(2))
+    with pytest.raises(TaskError, match="must be Discrete or a flat Box"):
+        make_student("mlp:8", SEES, spaces.MultiDiscrete([2, 2]))
+    with pytest.raises(TaskError, match="the task has 2 discrete actions"):
+        make_student("mlp:8", SEES, spaces.Discrete(2), QValueHead(3))
+
+
+def test_infinite_action_bounds_are_served():
+    like = GaussianHead((-math.inf,), (math.inf,))
+    student = make_student("mlp:8", SEES, spaces.Box(-np.inf, np.inf, (1,)), like)
+    assert student.info.head == like
