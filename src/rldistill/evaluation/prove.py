@@ -131,9 +131,9 @@ class Prover:
         if reference.is_useful:
             return line
         return line + (
-            "\nwarning  the teacher plays no better than random, and then there is no verdict: is it "
-            "the right task, does it need\n         --teacher-act sample, or is its VecNormalize "
-            "file missing (--vecnormalize PATH)?"
+            "\nwarning  the teacher plays no better than random, and then there is no verdict: is "
+            "it the right task,\n         does it need --teacher-act sample, or is its "
+            "VecNormalize file missing (--vecnormalize PATH)?"
         )
 
     def screen(self, student: Policy) -> Look:

@@ -1,7 +1,7 @@
 """The one loop: collect -> label -> store -> learn -> test -> save."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +66,7 @@ def distill(
     return Run.finished(job)
 
 
-def distilling(job: Job) -> Iterator[Progress]:
+def distilling(job: Job) -> Generator[Progress]:
     """Distil, yielding a Progress after each round and each look.
 
     Ctrl-C, an error, or closing this generator leaves a checkpoint behind.

@@ -207,7 +207,6 @@ class Keeper(AbstractContextManager["Keeper"]):
                 f"{self.folder.root}: the checkpoint is damaged: {error}"
             ) from error
 
-
     def _require_more_steps(self, job: "Job", steps: int) -> None:
         if job.state.total_steps <= steps:
             raise RunFolderError(

@@ -231,6 +231,8 @@ def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) 
     if info is not None:
         notes.append(f"task     {describe(info)}")
         notes += [f"         {note}" for note in info.notes]
+    if choose_threads(teacher, student) == 1:
+        notes.append("torch    one thread: networks this small are slower on more")
     if 0 < teacher.acting_parameters < student.acting_parameters:
         notes.append("warning  the student is larger than its teacher")
     return tuple(notes)
