@@ -108,6 +108,8 @@ class Job:
             "method": self.settings.row.name,
             "seed": self.settings.seed,
             "floor": self.settings.floor,
+            "teacher_act": str(self.settings.teacher_act),
+            "student_act": str(self.settings.student_act),
         }
 
     def task_json(self) -> dict[str, Any] | None:
