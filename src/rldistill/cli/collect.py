@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rldistill.cli.common import command_line, option, parse, print_json
+from rldistill.cli.common import command_line, option, parse, print_json, switch
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Flags:
     """Environment steps, summed over environments."""
     out: Annotated[Path, option("DIR")]
     """Folder to write; must be new or empty."""
-    force: bool = False
+    force: Annotated[bool, switch()] = False
     """Replace a dataset that is already there."""
     epsilon: Annotated[float, option("SHARE")] = 0.0
     """Share of uniform actions. Default: 0."""
@@ -49,7 +49,7 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     teacher_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
     """How the teacher acts. Default: mode."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object on one line."""
 
 

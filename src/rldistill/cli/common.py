@@ -1,5 +1,6 @@
 """What the commands share: reading flags, printing records, tables."""
 
+import inspect
 import shlex
 import sys
 from typing import Any, TypeVar
@@ -16,13 +17,18 @@ def option(metavar: str, name: str | None = None) -> Any:
     return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint="")
 
 
+def switch() -> Any:
+    """A flag that takes no value; leaving it out means no."""
+    return tyro.conf.arg(help_behavior_hint="")
+
+
 def parse(flags: type[Flags], command: str, arguments: list[str]) -> Flags:
     """Read flags with tyro, which prints help and near names and exits by itself."""
     return tyro.cli(
         flags,
         args=arguments,
         prog=f"rldistill {command}",
-        description=flags.__doc__,
+        description=inspect.getdoc(flags),
         use_underscores=False,
         config=(tyro.conf.FlagCreatePairsOff,),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rldistill.cli import distill
-from rldistill.cli.common import command_line, option, parse
+from rldistill.cli.common import command_line, option, parse, switch
 
 TEACHER = "lunarlander-ppo.zip"
 TASK = "LunarLander-v3"
@@ -22,9 +22,9 @@ class Flags:
     """Run folder. Default: a new one under runs/."""
     seed: Annotated[int | None, option("N")] = None
     """Of everything. Default: 0."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
-    check: bool = False
+    check: Annotated[bool, switch()] = False
     """Exit with 3 when the verdict is not `holds`."""
 
 

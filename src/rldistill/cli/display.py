@@ -16,6 +16,13 @@ from rldistill.train.progress import Progress
 
 # Without a terminal a line is printed at most this often, in seconds; looks are always printed.
 QUIET_SECONDS = 5.0
+# What the decisions of a look are called, for people.
+DECISIONS = {
+    "reject": "not there yet",
+    "nominate": "to be confirmed",
+    "continue": "not settled yet",
+    "give-up": "given up",
+}
 COLOURS = {"holds": "green", "fails": "red", "unsure": "yellow"}
 
 
@@ -94,7 +101,8 @@ def look_line(record: Progress) -> str:
     fraction = "" if record.fraction is None else f", fraction {record.fraction:.3f}"
     return (
         f"{record.env_steps:>9,} steps  {what}: {record.episodes} episodes, return "
-        f"{number(record.student_return)} {return_interval(record)}{fraction}: {record.decision}"
+        f"{number(record.student_return)} {return_interval(record)}{fraction}: "
+        f"{DECISIONS.get(record.decision, record.decision)}"
     )
 
 
@@ -132,7 +140,7 @@ def show_summary(summary: dict[str, Any]) -> None:
     if table.row_count:
         console.print(table)
     for line in summary_lines(summary):
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -149,10 +157,12 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             f"agreement  {shares[0]:.1f} % on the student's states, {shares[1]:.1f} % on the "
             "teacher's"
         )
-    if summary.get("env_steps") is not None:
+    if summary.get("train_seconds") is not None:
+        steps = summary.get("env_steps")
+        taken = "" if steps is None else f"{steps:,} environment steps, "
         lines.append(
-            f"cost       {summary['env_steps']:,} environment steps, "
-            f"{summary['train_seconds']:.1f} s of training, {summary['total_seconds']:.1f} s in all"
+            f"cost       {taken}{summary['train_seconds']:.1f} s of training, "
+            f"{summary['total_seconds']:.1f} s in all"
         )
     word = summary.get("verdict")
     if summary.get("reason"):

@@ -1,15 +1,20 @@
 """rldistill distill: a teacher into a small student, with proof."""
 
+import shlex
 import sys
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from rldistill.cli.common import command_line, option, parse, print_json
-from rldistill.cli.main import EXIT_CHECK, EXIT_INTERRUPTED
+from rldistill.cli.common import command_line, option, parse, print_json, switch
+from rldistill.cli.main import EXIT_CHECK, EXIT_ERROR, EXIT_INTERRUPTED
+from rldistill.errors import EnvironmentFailure, NotFiniteError, SettingError
+
+if TYPE_CHECKING:
+    from rldistill.train.job import Job
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Flags:
     seed: Annotated[int | None, option("N")] = None
     """Of everything. Default: 0."""
     device: Annotated[Literal["auto", "cpu", "cuda"] | None, option("auto|cpu|cuda")] = None
-    """Where networks run."""
+    """Where networks run. Default: the CPU, since a GPU is too large for small networks."""
     backend: Annotated[
         Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")
     ] = None
@@ -61,13 +66,13 @@ class Flags:
     """TOML file with any of these settings; flags override it."""
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""
-    force: bool = False
+    force: Annotated[bool, switch()] = False
     """Replace an existing run folder."""
     resume: Annotated[Path | None, option("RUN")] = None
     """Continue this run folder; needs nothing else."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
-    check: bool = False
+    check: Annotated[bool, switch()] = False
     """Exit with 3 when the verdict is not `holds`."""
 
 
@@ -84,32 +89,44 @@ def distil_and_show(flags: Flags, command: str) -> int:
     if not flags.json and sys.stderr.isatty():
         sys.stderr.write("loading ...\r")
         sys.stderr.flush()
-    from rldistill.cli.display import show
     from rldistill.recipes.build import make_request
-    from rldistill.train.distill import distilling
     from rldistill.train.prepare import prepare
 
     job = prepare(make_request(recipe, command=command, force=flags.force, resume=flags.resume))
-    progress = distilling(job)
     try:
-        if flags.json:
-            show_json(progress)
+        summary = draw(job, flags.json)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.stderr.write(f"\nstopped; {how_to_resume(job)}\n")
+        return EXIT_INTERRUPTED
+    except (EnvironmentFailure, NotFiniteError) as error:
+        sys.stderr.write(f"error: {error}\n{how_to_resume(job)}\n")
+        return EXIT_ERROR
+    return EXIT_CHECK if flags.check and summary.get("verdict") != "holds" else 0
+
+
+def draw(job: "Job", as_json: bool) -> dict[str, Any]:
+    """Run the loop and show what it yields; returns the summary. Whatever ends it, it is saved."""
+    from rldistill.cli.display import show, show_summary
+    from rldistill.train.distill import distilling
+
+    with closing(distilling(job)) as progress:
+        if as_json:
+            for record in progress:
+                print_json(record.to_json())
         else:
             show(progress)
-    except KeyboardInterrupt:
-        # Closing the generator saves; the message tells how to go on.
-        progress.close()
-        where = job.keeper.folder.root
-        sys.stderr.write(f"\nstopped; continue with: rldistill distill --resume {where}\n")
-        return EXIT_INTERRUPTED
-    summary = job.keeper.summary or {}
-    if flags.json:
+    summary = job.keeper.summary
+    assert summary is not None, "the loop has ended"
+    if as_json:
         print_json(summary)
     else:
-        from rldistill.cli.display import show_summary
-
         show_summary(summary)
-    return EXIT_CHECK if flags.check and summary.get("verdict") != "holds" else 0
+    return summary
+
+
+def how_to_resume(job: "Job") -> str:
+    """The command that continues a run."""
+    return f"continue with: rldistill distill --resume {shlex.quote(str(job.keeper.folder.root))}"
 
 
 def recipe_of(flags: Flags) -> Any:
@@ -121,15 +138,11 @@ def recipe_of(flags: Flags) -> Any:
         saved_recipe,
     )
 
+    if flags.resume is not None and (flags.out is not None or flags.force):
+        raise SettingError("--resume continues in its own folder: --out and --force have no effect")
     own = ("recipe", "force", "resume", "json", "check")
     given = {name: value for name, value in asdict(flags).items() if name not in own}
     if flags.env_kwargs is not None:
         given["env_kwargs"] = parse_env_kwargs(flags.env_kwargs)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
     return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
-
-
-def show_json(progress: Iterator[Any]) -> None:
-    """One object per record."""
-    for record in progress:
-        print_json(record.to_json())

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from rldistill.cli.common import interval, number, option, parse, print_json
+from rldistill.cli.common import interval, number, option, parse, print_json, switch
 from rldistill.cli.main import EXIT_CHECK
 
 
@@ -47,9 +47,9 @@ class Flags:
     """How the teacher acts. Default: mode."""
     student_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
     """How POLICY acts. Default: mode."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object on one line."""
-    check: bool = False
+    check: Annotated[bool, switch()] = False
     """Exit with 3 when the verdict is not `holds`."""
 
 
@@ -102,7 +102,8 @@ def show(record: dict[str, Any]) -> None:
         f"return     {number(record['student_return'])} {between} (mean, 95 % interval), "
         f"IQM {number(record['student_iqm'])}, deviation {number(record['student_std'])}, "
         f"{record['mean_length']:.0f} steps per episode",
-        f"size       {record['student_parameters']:,} parameters, {record['student_bytes']:,} bytes, "
+        f"size       {record['student_parameters']:,} parameters, "
+        f"{record['student_bytes']:,} bytes, "
         f"{1e6 * record['latency_seconds']:.0f} microseconds per decision",
     )
     sys.stdout.write("\n".join(lines) + "\n")

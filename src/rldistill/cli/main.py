@@ -1,8 +1,12 @@
 """rldistill: the command line. This file imports nothing heavy; commands import what they need."""
 
 import importlib
+import os
 import signal
 import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import FrameType
 
 from rldistill.errors import RldistillError, did_you_mean
@@ -46,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
             f"commands: {', '.join(COMMANDS)}\n"
         )
         return EXIT_USAGE
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(importlib.import_module(f"rldistill.cli.{command}").run(rest))
+        with stopped_by_sigterm():
+            return int(importlib.import_module(f"rldistill.cli.{command}").run(rest))
     except RldistillError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_ERROR
@@ -56,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output (head, less) has gone: not our failure.
-        sys.stderr.close()
+        # Whoever read our output (head, less) has gone: not our failure. Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
@@ -69,6 +73,19 @@ def overview() -> str:
         "rldistill: take a trained policy, get a smaller one, with proof that it still does the job"
         f"\n\n{USAGE}\n\ncommands:\n{rows}\n\n{EXAMPLE}\n"
     )
+
+
+@contextmanager
+def stopped_by_sigterm() -> Generator[None]:
+    """SIGTERM ends a command as Ctrl-C does; only a main thread can take signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

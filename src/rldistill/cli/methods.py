@@ -1,11 +1,10 @@
 """rldistill methods: the rows of the method table."""
 
-import json
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
-import tyro
-
+from rldistill.cli.common import parse, print_json, switch
 from rldistill.methods.catalogue import DEFAULT, ROWS
 
 
@@ -13,17 +12,17 @@ from rldistill.methods.catalogue import DEFAULT, ROWS
 class Flags:
     """List the rows of the method table: who acts, what is matched, where it comes from."""
 
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object per row."""
 
 
 def run(arguments: list[str]) -> int:
     """Print the table."""
-    flags = tyro.cli(Flags, args=arguments, prog="rldistill methods")
+    flags = parse(Flags, "methods", arguments)
     for row in ROWS.values():
         if flags.json:
             record = {"name": row.name, "loss": row.loss, "summary": row.summary}
-            sys.stdout.write(json.dumps(record | {"source": row.source}) + "\n")
+            print_json(record | {"source": row.source})
         else:
             mark = "*" if row.name == DEFAULT else " "
             sys.stdout.write(f"{mark} {row.name:<18} {row.loss:<14} {row.summary}\n")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rldistill.cli.common import number, option, parse, print_json
+from rldistill.cli.common import number, option, parse, print_json, switch
 from rldistill.errors import RunFolderError
 from rldistill.runs import RunFolder, list_runs, read_json
 
@@ -18,17 +18,15 @@ class Flags:
 
     folder: Annotated[Path, tyro.conf.Positional, option("FOLDER")] = Path("runs")
     """Where to look. Default: runs."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object per run."""
 
 
 def run(arguments: list[str]) -> int:
     """List; returns the exit code."""
     flags = parse(Flags, "runs", arguments)
-    if not flags.folder.exists() and flags.folder == Path("runs"):
-        sys.stdout.write("no runs yet\n")
-        return 0
-    records = [describe(folder) for folder in list_runs(flags.folder)]
+    found = [] if flags.folder == Path("runs") and not flags.folder.exists() else None
+    records = [describe(run) for run in (list_runs(flags.folder) if found is None else found)]
     for record in records:
         if flags.json:
             print_json(record)
@@ -52,7 +50,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
             record["state"] = "damaged"
             continue
         record |= {key: found.get(key) for key in keys}
-        if path == folder.verdict_json and found:
+        if path == folder.verdict_json and found and record["state"] != "damaged":
             record["state"] = "finished"
     if isinstance(record.get("task"), dict):
         record["task"] = record["task"].get("id")

@@ -189,6 +189,19 @@ class MinariDataset:
         return index
 
 
+def require_new_name(name: str) -> Path:
+    """The folder of a Minari dataset that is still to be made.
+
+    Raises:
+        DatasetError: the name is taken or malformed.
+        MissingExtraError: minari is not installed.
+    """
+    folder = _folder(name)
+    if folder.exists():
+        raise DatasetError(f"Minari dataset {name} exists already: choose another name or version")
+    return folder
+
+
 def export_minari(dataset: ShardDataset, name: str) -> int:
     """Write a dataset of ours as a new Minari dataset, lossless; the labels stay behind.
 
@@ -206,9 +219,7 @@ def export_minari(dataset: ShardDataset, name: str) -> int:
         DatasetError: the name is taken or malformed, or there is no space.
         MissingExtraError: minari is not installed.
     """
-    minari, folder = _minari(), _folder(name)
-    if folder.exists():
-        raise DatasetError(f"Minari dataset {name} exists already: choose another name or version")
+    minari, folder = _minari(), require_new_name(name)
     buffers = filter(None, (_buffer(episode) for episode in dataset.episodes()))
     try:
         with warnings.catch_warnings():

@@ -142,6 +142,10 @@ class Replay:
             if column.dtype != torch.float32 and rows[name].dtype != column.dtype:
                 raise ShapeError(f"replay: {name} must be {column.dtype}; got {rows[name].dtype}")
 
+    def clear(self) -> None:
+        """Forget every row; num_added goes on counting."""
+        self._position = self._size = 0
+
     def sample(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw rows uniformly with replacement: observations [batch_size, ...], labels [.., K].
 

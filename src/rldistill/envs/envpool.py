@@ -53,19 +53,24 @@ class EnvpoolSimulator:
 
     def __init__(self, make_pool: Callable[[int], Any], num_envs: int, seed: int) -> None:
         self._make_pool = make_pool
-        self._pool = pool = make_pool(seed)
+        self._open(seed)
         self._fresh: int | None = seed
         self.num_envs = num_envs
+        self.observation_space: spaces.Space[Any] = self._pool.observation_space
+        self.action_space: spaces.Space[Any] = self._pool.action_space
+
+    def _open(self, seed: int) -> None:
+        self._pool = self._make_pool(seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its spaces announce a loss of float64 precision
-            self.observation_space: spaces.Space[Any] = pool.observation_space
-            self.action_space: spaces.Space[Any] = pool.action_space
+            # Made when first asked for, its spaces announce a loss of float64 precision.
+            warnings.simplefilter("ignore")
+            _ = self._pool.observation_space, self._pool.action_space
 
     def reset(self, seed: int | None) -> Any:
         """First observations; env i is seeded seed + i, None goes on with what there is."""
         if seed is not None and seed != self._fresh:
             self._pool.close()
-            self._pool = self._make_pool(seed)
+            self._open(seed)
         self._fresh = None
         observations, _ = self._pool.reset()
         return observations

@@ -1,9 +1,10 @@
 """evaluate(): measure a policy, alone or against its teacher."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +15,14 @@ from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import SettingError
 from rldistill.evaluation.agreement import AgreementPair, agreement
-from rldistill.evaluation.scores import Arena, Round, policy_actor, random_actor, task_info
+from rldistill.evaluation.scores import (
+    SEED_SPACE,
+    Arena,
+    Round,
+    policy_actor,
+    random_actor,
+    task_info,
+)
 from rldistill.evaluation.summary import Costs, Sides, summarise
 from rldistill.evaluation.verdict import verdict
 from rldistill.maths import stats
@@ -35,7 +43,8 @@ class EvaluationSettings:
         seed: of everything.
         student_act: how POLICY acts.
         teacher_act: how the teacher acts.
-        vecnormalize: statistics of the observation normaliser, for a policy without its own.
+        vecnormalize: statistics of the teacher's observation normaliser, where it is a file
+            without them; of POLICY's, where it is measured alone or against itself.
     """
 
     episodes: int = 256
@@ -44,11 +53,13 @@ class EvaluationSettings:
     seed: int = 0
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
-    vecnormalize: Any = None
+    vecnormalize: Path | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise SettingError(f"episodes must be at least 1, got {self.episodes}")
+        if self.num_envs is not None and self.num_envs < 1:
+            raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
         if not 0.0 < self.floor <= 1.0:
             raise SettingError(f"floor must lie in (0, 1], got {self.floor:g}")
 
@@ -79,21 +90,21 @@ def evaluate(
     started = time.perf_counter()
     spec = task_spec(task)
     info = task_info(spec)
-    student = _load(policy, info, settings.vecnormalize)
+    alone = against is None or against == policy
+    student = _load(policy, info, settings.vecnormalize if alone else None)
     teacher = None if against is None else _load(against, info, settings.vecnormalize)
     num_envs = settings.num_envs or min(64, settings.episodes)
     if spec.vector_env is not None:
         num_envs = int(spec.vector_env.num_envs)
     with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
+        # A run of this seed chose its student on the seeds from 0 on: judge it on others.
+        arena.rounds_played = SEED_SPACE // 4 // num_envs
         played = play(arena, student, teacher, settings)
-    returns = [None if not r else np.concatenate([one.returns for one in r]) for r in played]
     outcome, alike = None, None
-    if teacher is not None and returns[1] is not None:
-        outcome = verdict(
-            returns[0], returns[1], returns[2], settings.floor, paired=info.equal_starts
-        )
+    if teacher is not None:
+        ours, theirs, randoms = (returns_of(rounds) for rounds in played)
+        outcome = verdict(ours, theirs, randoms, settings.floor, paired=info.equal_starts)
         alike = compare(student, teacher, played[0][0], played[1][0])
-    lengths = np.concatenate([one.lengths for one in played[0]])
     sides = Sides(
         student_act=str(settings.student_act),
         teacher_act=None if teacher is None else str(settings.teacher_act),
@@ -102,9 +113,10 @@ def evaluate(
     )
     costs = Costs(total_seconds=time.perf_counter() - started)
     record = summarise(outcome, alike, sides, costs)
-    return record | describe(student, info, returns[0], float(lengths.mean()))
+    return record | describe(student, info, played[0])
 
 
+Returns = np.ndarray[Any, np.dtype[np.float64]]
 Played = tuple[list[Round], list[Round], list[Round]]
 
 
@@ -129,6 +141,11 @@ def play(
     return played
 
 
+def returns_of(rounds: list[Round]) -> Returns:
+    """The returns [n] of all episodes of these rounds."""
+    return np.concatenate([one.returns for one in rounds])
+
+
 def compare(
     student: NetworkPolicy, teacher: NetworkPolicy, student_round: Round, teacher_round: Round
 ) -> AgreementPair:
@@ -140,10 +157,9 @@ def compare(
     return AgreementPair(on_student, on_teacher)
 
 
-def describe(
-    student: NetworkPolicy, info: TaskInfo, returns: np.ndarray[Any, Any], mean_length: float
-) -> dict[str, Any]:
+def describe(student: NetworkPolicy, info: TaskInfo, rounds: list[Round]) -> dict[str, Any]:
     """What evaluate says of the policy itself."""
+    returns = returns_of(rounds)
     mean = stats.estimate(returns)
     size = sum(p.numel() * p.element_size() for p in student.module.parameters())
     return {
@@ -154,7 +170,7 @@ def describe(
         "student_high": mean.high,
         "student_std": float(returns.std()),
         "student_iqm": float(stats.iqm(returns)),
-        "mean_length": mean_length,
+        "mean_length": float(np.concatenate([one.lengths for one in rounds]).mean()),
         "episodes": len(returns),
         "student_bytes": size,
         "latency_seconds": latency(student),
@@ -174,7 +190,7 @@ def latency(policy: NetworkPolicy) -> float:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None]:
     """Small networks are slower on several threads, far slower where other processes compute."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -184,7 +200,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(source: Any, info: TaskInfo, vecnormalize: Any) -> NetworkPolicy:
+def _load(source: Any, info: TaskInfo, vecnormalize: Path | None) -> NetworkPolicy:
     return load_teacher(
         source,
         vecnormalize=vecnormalize,

@@ -5,7 +5,7 @@ judges a candidate has not chosen it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, final
 
 import numpy as np
@@ -20,6 +20,8 @@ from rldistill.maths import stats
 
 # Episodes after the stop, from which the printed fraction comes.
 MEASURE_EPISODES = 128
+# Standard errors by which a teacher must beat the random policy to be called better than it.
+BETTER = 2.0
 
 Phase = Literal["screening", "confirming"]
 
@@ -53,6 +55,33 @@ class Look:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """What one round of teacher and random policy returned: what screening compares with.
+
+    Attributes:
+        teacher: mean return.
+        random: mean return.
+        margin: two standard errors of their difference.
+    """
+
+    teacher: float
+    random: float
+    margin: float
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the teacher seems to beat the random policy, so that a fraction means much."""
+        return self.teacher - self.random > self.margin
+
+    def fraction(self, student_return: float) -> float | None:
+        """(S - R) / (T - R), None where the teacher returned no more than the random policy."""
+        if self.teacher <= self.random:
+            return None
+        return (student_return - self.random) / (self.teacher - self.random)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Contestants:
     """The teacher and how it and its students act."""
 
@@ -67,9 +96,9 @@ class Prover:
     """Holds the state of the proof: which seeds are spent, which candidate is next.
 
     Attributes:
-        reference: mean returns (teacher, random) that screening compares with.
-        trial: the sequential test.
-        verdict: the outcome, once measured.
+        reference: teacher and random policy, once compared.
+        trial: the sequential test of the candidate.
+        paired: the three policies play from equal starts.
     """
 
     def __init__(self, arena: Arena, contestants: Contestants, floor: float) -> None:
@@ -77,41 +106,42 @@ class Prover:
         self.contestants = contestants
         self.floor = floor
         self.trial = SequentialVerdict(floor=floor)
-        self.reference: tuple[float, float] | None = None
+        self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
 
-    def compare_teacher(self) -> tuple[float, float]:
-        """Mean returns of teacher and random policy over one round; played once per run."""
+    def compare_teacher(self) -> Reference:
+        """Teacher and random policy over one round; played once per run."""
         if self.reference is None:
             seed = self.arena.next_seed()
-            teacher = self.arena.play(self._teacher(seed), seed)
-            random = self.arena.play(self._random(seed), seed)
-            self.reference = float(teacher.returns.mean()), float(random.returns.mean())
+            teacher = self.arena.play(self._teacher(seed), seed).returns
+            random = self.arena.play(self._random(seed), seed).returns
+            error = np.sqrt((teacher.var() + random.var()) / len(teacher))
+            self.reference = Reference(
+                float(teacher.mean()), float(random.mean()), BETTER * float(error)
+            )
         return self.reference
 
     def describe_teacher(self) -> str:
         """One line: what teacher and random policy returned, and what is odd about it."""
-        teacher, random = self.compare_teacher()
+        reference = self.compare_teacher()
         line = (
-            f"returns  teacher {teacher:.4g}, random policy {random:.4g} "
+            f"returns  teacher {reference.teacher:.4g}, random policy {reference.random:.4g} "
             f"({self.arena.num_envs} episodes each)"
         )
-        if teacher > random:
+        if reference.is_useful:
             return line
         return line + (
-            "; the teacher plays no better than random, so there can be no verdict: is it the right "
-            "task, does it need --teacher-act sample, or is its VecNormalize file missing "
-            "(--vecnormalize PATH)?"
+            "\nwarning  the teacher plays no better than random, and then there is no verdict: is "
+            "it the right task,\n         does it need --teacher-act sample, or is its "
+            "VecNormalize file missing (--vecnormalize PATH)?"
         )
 
     def screen(self, student: Policy) -> Look:
-        """One round of the student alone; nominates it where the point estimate reaches the floor."""
-        teacher, random = self.compare_teacher()
+        """One round of the student alone; nominates it where its fraction reaches the floor."""
+        reference = self.compare_teacher()
         seed = self.arena.next_seed()
         returns = self.arena.play(self._student(student, seed), seed).returns
-        fraction = (
-            (float(returns.mean()) - random) / (teacher - random) if teacher > random else None
-        )
+        fraction = reference.fraction(float(returns.mean()))
         nominate = fraction is not None and fraction >= self.floor
         return _look("screening", returns, fraction, 0, "nominate" if nominate else "reject")
 
@@ -134,8 +164,9 @@ class Prover:
             )
 
     def next_candidate(self) -> None:
-        """Go on to the next candidate, with half the error rate."""
-        self.trial = self.trial.next_candidate()
+        """Go on to the next candidate, with half the error rate, unless this one is untouched."""
+        if self.trial.episodes > 0:
+            self.trial = self.trial.next_candidate()
 
     def measure(self, student: Policy) -> tuple[Verdict, AgreementPair]:
         """Play fresh episodes after the stop and conclude: the printed numbers come from these."""
@@ -164,18 +195,21 @@ class Prover:
         """Plain JSON types."""
         return {
             "rounds_played": self.arena.rounds_played,
-            "reference": None if self.reference is None else list(self.reference),
-            "candidate": self.trial.candidate,
-            "confirming": self.trial.episodes > 0,
+            "reference": None if self.reference is None else asdict(self.reference),
+            "trial": self.trial.as_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where a run was cut off; a candidate that was being confirmed is spent."""
+        """Continue where a run was cut off.
+
+        A candidate that was shown to hold is still that; one that was being confirmed is spent.
+        """
         self.arena.rounds_played = int(state["rounds_played"])
         reference = state["reference"]
-        self.reference = None if reference is None else (float(reference[0]), float(reference[1]))
-        candidate = int(state["candidate"]) + bool(state["confirming"])
-        self.trial = SequentialVerdict(floor=self.floor, candidate=candidate)
+        self.reference = None if reference is None else Reference(**reference)
+        self.trial = SequentialVerdict.restore(state["trial"])
+        if self.trial.decision != "holds":
+            self.next_candidate()
 
     def _student(self, student: Policy, seed: int) -> Actor:
         return policy_actor(student, self.contestants.student_act, self.contestants.device, seed)

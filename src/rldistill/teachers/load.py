@@ -63,22 +63,6 @@ def load_teacher(
     return policy
 
 
-def load_policy(source: Path | str) -> NetworkPolicy:
-    """Load a student of ours, or any policy that load_teacher reads, to act with.
-
-    Args:
-        source: a run folder, its student.safetensors, or a file of others.
-
-    Returns:
-        The policy; .predict(observation) has stable-baselines3's signature, .module is a plain
-        nn.Module.
-
-    Raises:
-        RldistillError: as load_teacher.
-    """
-    return load_teacher(source)
-
-
 def _load(
     source: object,
     vecnormalize: Path | str | None,

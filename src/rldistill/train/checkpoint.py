@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rldistill.errors import RunFolderError
-from rldistill.runs import atomic_write, to_json
+from rldistill.runs import atomic_write, storage_advice, to_json
 
 FILE = "checkpoint.safetensors"
 # Larger memories are not saved: they are collected again when the run is resumed.
@@ -26,10 +26,18 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: Mapping
     Raises:
         RunFolderError: the folder is not writable or the disk is full; the old file is intact.
     """
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(storage_advice(error, folder)) from error
     # safetensors refuses tensors that share memory, and copies also detach from the training graph.
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     atomic_write(folder / FILE, save(own, metadata={"record": to_json(dict(record))}))
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether one was ever saved here."""
+    return (folder / FILE).exists()
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The one loop: collect -> label -> store -> learn -> test -> save."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 
-from rldistill.core import Categorical, NetworkPolicy
+from rldistill.core import NetworkPolicy
 from rldistill.envs.backends import TaskSource
 from rldistill.train.job import Job
 from rldistill.train.prepare import Request, prepare
 from rldistill.train.progress import Progress
 from rldistill.train.result import Run
 from rldistill.train.settings import Settings
-from rldistill.train.sources import Labelled
 
-# The first look at a student comes after this many environment steps; the next ones at multiples:
-# often while it is young, rarely later, so that testing never dominates a long run.
+# A student is looked at again when its steps have grown by this factor: often while it is young,
+# rarely later, so that testing never dominates a long run.
 LOOK_GROWTH = 1.4
 
 
@@ -67,7 +66,7 @@ def distill(
     return Run.finished(job)
 
 
-def distilling(job: Job) -> Iterator[Progress]:
+def distilling(job: Job) -> Generator[Progress]:
     """Distil, yielding a Progress after each round and each look.
 
     Ctrl-C, an error, or closing this generator leaves a checkpoint behind.
@@ -79,6 +78,7 @@ def distilling(job: Job) -> Iterator[Progress]:
     keeper, state, learning = job.keeper, job.state, job.settings.row.learning
     with ExitStack() as stack:
         stack.enter_context(keeper)
+        keeper.start(job)
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(job.num_threads)
         stack.callback(keeper.save_unless_finished, job)
@@ -86,12 +86,12 @@ def distilling(job: Job) -> Iterator[Progress]:
         if job.prover is not None:
             stack.enter_context(job.prover.arena)
         yield from greet(job)
-        while state.env_steps < state.total_steps:
+        while state.env_steps < state.total_steps and not job.holds:
             started = time.perf_counter()
             batch = job.source.next_round(job.round_steps(), state.round_index)
             if state.round_index == 0:
                 job.begin(batch)
-            state.agreement = agreement_on(job, batch)
+            state.agreement = job.agreement_on(batch)
             job.remember(batch)
             updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
             state.loss = job.learner.learn(job.memory, updates)
@@ -99,8 +99,6 @@ def distilling(job: Job) -> Iterator[Progress]:
             yield keeper.record(state.progress())
             if job.settings.stops_early and state.env_steps >= state.next_look:
                 yield from look(job)
-                if job.holds:
-                    break
             keeper.save_if_due(job)
         yield from conclude(job)
 
@@ -114,12 +112,16 @@ def greet(job: Job) -> Iterator[Progress]:
 
 
 def look(job: Job) -> Iterator[Progress]:
-    """Screen the student; if it is nominated, confirm it as it is now."""
+    """Screen the student; if it is nominated, confirm it as it is now.
+
+    Each look is saved before it is shown: what was seen is never played again.
+    """
     state, prover = job.state, job.prover
     state.next_look = int(state.env_steps * LOOK_GROWTH)
     if prover is None:
         return
     screening = prover.screen(job.learner.tested)
+    job.keeper.save(job)
     yield job.keeper.record(state.progress(look=screening))
     if screening.decision == "nominate":
         yield from confirm(job)
@@ -128,7 +130,7 @@ def look(job: Job) -> Iterator[Progress]:
 
 
 def confirm(job: Job) -> Iterator[Progress]:
-    """Test the student on fresh seeds, round by round; each look is saved before it is shown."""
+    """Test the student on fresh seeds, round by round."""
     if job.prover is not None:
         for confirming in job.prover.confirm(job.learner.tested):
             job.keeper.save(job)
@@ -143,13 +145,3 @@ def conclude(job: Job) -> Iterator[Progress]:
         verdict, alike = job.prover.measure(job.learner.tested)
     job.keeper.finish(job, verdict, alike)
     yield job.keeper.record(job.state.progress(verdict=verdict, done=True))
-
-
-def agreement_on(job: Job, batch: Labelled) -> float | None:
-    """Share of new states where student and teacher would act alike, before learning from them."""
-    with torch.no_grad():
-        teacher = job.teacher_info.head(batch.teacher_raw[batch.valid])
-        if not isinstance(teacher, Categorical) or not bool(batch.valid.any()):
-            return None
-        student = job.learner.tested(batch.observations[batch.valid])
-        return float((student.mode() == teacher.mode()).double().mean())

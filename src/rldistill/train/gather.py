@@ -8,12 +8,13 @@ import torch
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.data.manifest import DatasetMeta
-from rldistill.data.minari import export_minari
+from rldistill.data.minari import export_minari, require_new_name
 from rldistill.data.shard_writer import ShardWriter
 from rldistill.data.shards import ShardDataset
 from rldistill.envs.backends import TaskSource, make, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import SettingError
+from rldistill.evaluation.evaluate import one_thread
 from rldistill.evaluation.scores import task_info, training_seed
 from rldistill.methods.method import TEACHER
 from rldistill.rollout.collect import Collector
@@ -57,6 +58,10 @@ class GatherSettings:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
+        if not 0.0 <= self.epsilon <= 1.0:
+            raise SettingError(f"epsilon must lie in [0, 1], got {self.epsilon:g}")
+        if self.num_envs is not None and self.num_envs < 1:
+            raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
 
 
 def gather(
@@ -85,14 +90,11 @@ def gather(
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
     )
+    if settings.minari is not None:
+        require_new_name(settings.minari)
     meta = make_meta(policy, spec, info, settings)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ShardWriter(out, meta, settings.force) as writer:
-            write_steps(writer, policy, spec, info, settings)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ShardWriter(out, meta, settings.force) as writer:
+        write_steps(writer, policy, spec, info, settings)
     dataset = ShardDataset(Path(out))
     if settings.minari is not None:
         export_minari(dataset, settings.minari)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from rldistill.core import PolicyInfo
+import torch
+
+from rldistill.core import Categorical, PolicyInfo
 from rldistill.data.replay import Replay
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
@@ -36,6 +38,8 @@ class Job:
         randomness: saved in checkpoints.
         num_threads: torch threads while the loop runs.
         notes: lines for people, shown at the start.
+        recipe: what recipe.toml says.
+        resume: continue the run in the folder.
     """
 
     settings: Settings
@@ -51,6 +55,8 @@ class Job:
     randomness: Randomness
     num_threads: int
     notes: tuple[str, ...]
+    recipe: dict[str, Any]
+    resume: bool
 
     def round_steps(self) -> int:
         """Steps of the next round: the row's own, or what is left."""
@@ -65,10 +71,19 @@ class Job:
             self.restore_alignment()
 
     def remember(self, batch: Labelled) -> None:
-        """Store a round; a row without memory forgets the rounds before."""
-        if self.settings.row.memory == 0:
+        """Store a round; a row without memory forgets the rounds before, but never a dataset."""
+        if self.settings.row.memory == 0 and self.settings.data is None:
             self.memory.clear()
         self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    @torch.no_grad()
+    def agreement_on(self, batch: Labelled) -> float | None:
+        """Share of states where student and teacher choose alike; None for continuous actions."""
+        teacher = self.teacher_info.head(batch.teacher_raw[batch.valid])
+        if not isinstance(teacher, Categorical) or not bool(batch.valid.any()):
+            return None
+        student = self.learner.tested(batch.observations[batch.valid])
+        return float((student.mode() == teacher.mode()).double().mean())
 
     @property
     def holds(self) -> bool:
@@ -93,6 +108,8 @@ class Job:
             "method": self.settings.row.name,
             "seed": self.settings.seed,
             "floor": self.settings.floor,
+            "teacher_act": str(self.settings.teacher_act),
+            "student_act": str(self.settings.student_act),
         }
 
     def task_json(self) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
+import tomli_w
+
 from rldistill.errors import RldistillError, RunFolderError
 from rldistill.evaluation.agreement import AgreementPair
 from rldistill.evaluation.summary import Costs, summarise
@@ -17,6 +19,7 @@ from rldistill.students.store import load_student, save_student
 from rldistill.train.checkpoint import (
     LARGEST_MEMORY,
     flatten,
+    has_checkpoint,
     load_checkpoint,
     save_checkpoint,
     unflatten,
@@ -90,6 +93,20 @@ class Keeper(AbstractContextManager["Keeper"]):
     ) -> None:
         self._stack.close()
 
+    def start(self, job: "Job") -> None:
+        """Begin to write: take over a checkpoint where the run is resumed, say what it will do.
+
+        Raises:
+            RunFolderError: the checkpoint is damaged, of another run, or of a run that has ended.
+        """
+        if job.resume and has_checkpoint(self.folder.checkpoint):
+            self.resume(job)
+        elif job.resume:
+            job.notes += ("resume   nothing was saved yet: starting from the beginning",)
+        atomic_write(self.folder.recipe_toml, tomli_w.dumps(job.recipe))
+        # Of the student that is trained on, if there is one; it would not be true of what follows.
+        self.folder.verdict_json.unlink(missing_ok=True)
+
     def record(self, progress: Progress) -> Progress:
         """Append a record to metrics.jsonl and the TensorBoard events; returns it."""
         record = progress.to_json()
@@ -142,7 +159,7 @@ class Keeper(AbstractContextManager["Keeper"]):
     def finish(self, job: "Job", verdict: Verdict | None, alike: AgreementPair | None) -> None:
         """Write the final student, verdict.json and the last checkpoint."""
         costs = Costs(
-            env_steps=job.state.env_steps,
+            env_steps=job.state.env_steps if job.settings.data is None else None,
             train_seconds=job.state.train_seconds,
             total_seconds=job.state.before_seconds + self.seconds(),
             run=str(self.folder.root),
@@ -162,11 +179,15 @@ class Keeper(AbstractContextManager["Keeper"]):
         Environments start new episodes; a memory that was too large to save is collected again.
 
         Raises:
-            RunFolderError: no checkpoint, or one of another task, teacher, student or method.
+            RunFolderError: the checkpoint is damaged, of another task, teacher, student or method,
+                or of a run that has ended and is not given more steps.
         """
         tensors, record = load_checkpoint(self.folder.checkpoint)
         try:
-            _check_identity(record["identity"], job.identity())
+            check_identity(record["identity"], job.identity())
+            ended = self.folder.verdict_json.exists()
+            if ended:
+                self._require_more_steps(job, record["state"]["total_steps"])
             job.state.restore(record["state"])
             job.restore_alignment()
             job.learner.load_state_dict(unflatten(record["learner"], tensors))
@@ -177,6 +198,8 @@ class Keeper(AbstractContextManager["Keeper"]):
                 job.memory.load_state_dict(unflatten(record["memory"], tensors))
             if job.prover is not None and record["prover"] is not None:
                 job.prover.load_state_dict(record["prover"])
+                if ended:
+                    job.prover.next_candidate()
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, RldistillError):
                 raise
@@ -184,8 +207,20 @@ class Keeper(AbstractContextManager["Keeper"]):
                 f"{self.folder.root}: the checkpoint is damaged: {error}"
             ) from error
 
+    def _require_more_steps(self, job: "Job", steps: int) -> None:
+        if job.state.total_steps <= steps:
+            raise RunFolderError(
+                f"{self.folder.root} has ended, there is nothing to resume; to train on, give more "
+                f"steps than its {steps:,} (--steps)"
+            )
 
-def _check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
+
+def check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another run.
+
+    Raises:
+        RunFolderError: it names what differs, and both sides.
+    """
     different = [
         f"{name} was {saved.get(name)!r}, is {now[name]!r}"
         for name in now

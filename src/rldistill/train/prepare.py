@@ -2,10 +2,10 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import tomli_w
 import torch
 from gymnasium import spaces
 
@@ -18,7 +18,6 @@ from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
-from rldistill.runs import atomic_write
 from rldistill.students.build import default_spec, make_student
 from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher, require_fit
@@ -83,7 +82,7 @@ def prepare(request: Request) -> Job:
     # A relative temperature is known once the first states are seen: see Job.begin.
     alignment = align(row, teacher.head, student.info.head, None)
     title = "data" if parts.task_info is None else parts.task_info.id
-    job = Job(
+    return Job(
         settings=settings,
         task=parts.task,
         task_info=parts.task_info,
@@ -97,13 +96,9 @@ def prepare(request: Request) -> Job:
         randomness=parts.randomness,
         num_threads=choose_threads(teacher, student.info),
         notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
+        recipe=make_recipe(request, parts),
+        resume=request.resume,
     )
-    if request.resume:
-        job.keeper.resume(job)
-    else:
-        recipe = tomli_w.dumps(make_recipe(request, job))
-        atomic_write(job.keeper.folder.recipe_toml, recipe)
-    return job
 
 
 def online(request: Request, device: torch.device) -> Parts:
@@ -236,21 +231,23 @@ def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) 
     if info is not None:
         notes.append(f"task     {describe(info)}")
         notes += [f"         {note}" for note in info.notes]
+    if choose_threads(teacher, student) == 1:
+        notes.append("torch    one thread: networks this small are slower on more")
     if 0 < teacher.acting_parameters < student.acting_parameters:
         notes.append("warning  the student is larger than its teacher")
     return tuple(notes)
 
 
-def make_recipe(request: Request, job: Job) -> dict[str, Any]:
+def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
     """recipe.toml: the same keys as a recipe given to `rldistill distill`, defaults filled in."""
-    settings, task, info = request.settings, job.task, job.task_info
+    settings, task, info = request.settings, parts.task, parts.task_info
     recipe: dict[str, Any] = {
         "teacher": name_of(request.teacher),
-        "student": job.learner.student.info.name,
+        "student": parts.student.info.name,
         "method": settings.row.name,
         "steps": settings.total_steps,
         "until": settings.floor if settings.stops_early else None,
-        "num_envs": job.source.num_envs if isinstance(job.source, EnvironmentSource) else None,
+        "num_envs": parts.source.num_envs if isinstance(parts.source, EnvironmentSource) else None,
         "seed": settings.seed,
         "device": settings.device,
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
@@ -274,5 +271,5 @@ def name_of(teacher: object) -> str | None:
     if teacher is None:
         return None
     if isinstance(teacher, (str, os.PathLike)):
-        return os.fspath(teacher)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return str(Path(teacher))
     return f"(a live object: {type(teacher).__name__})"

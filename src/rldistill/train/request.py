@@ -24,7 +24,8 @@ class Request:
 
     Attributes:
         teacher: a path, or a live object; None learns from what a dataset recorded.
-        task: None where a dataset says it, or where there is no verdict; else an id, a TaskSpec, a factory of gymnasium environments, a vector environment.
+        task: an id, a TaskSpec, a function that makes a gymnasium environment, or a vector
+            environment; None where a dataset says it, or where there is no verdict.
         student: a spec, or a policy made by make_student; None: an MLP of a tenth of the teacher.
         out: the run folder; None: a new one under runs/.
         resume: continue the run in `out`.
