@@ -1,4 +1,4 @@
-"""Following an update as a flow, d theta / dt = update(theta): cycles, fixed points, what is kept."""
+"""Following an update as a flow: d theta / dt = update(theta). Cycles, fixed points, invariants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,9 +101,7 @@ def follow(update: Update, theta: FloatArray, dt: float, max_time: float) -> Out
             crossing = here + share * (ahead - here)
             if np.linalg.norm(crossing - theta) < 0.01 * furthest:
                 speed = float(np.abs(first).max())
-                return Outcome(
-                    kind="cycle", time=(step + share) * dt, theta=crossing, speed=speed
-                )
+                return Outcome(kind="cycle", time=(step + share) * dt, theta=crossing, speed=speed)
         here = ahead
         speed = float(np.abs(checked(update, here)).max())
         if speed <= STILL:

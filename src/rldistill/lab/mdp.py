@@ -115,9 +115,7 @@ class Mdp:
         return (self.chances * self.rewards).sum(axis=2)
 
 
-def from_tables(
-    name: str, start: FloatArray, transitions: FloatArray, rewards: FloatArray
-) -> Mdp:
+def from_tables(name: str, start: FloatArray, transitions: FloatArray, rewards: FloatArray) -> Mdp:
     """An Mdp from dense tables.
 
     Args:
@@ -200,14 +198,16 @@ def memory_limit() -> int:
 def check_memory(name: str, num_states: int, num_effects: int, num_actions: int) -> None:
     """Refuse a world before its tables are made.
 
-    Counted: five tables [S, B, S + 1] that are made on the way to the transitions, three matrices [S, S] of a linear solve, and
-    eight tables [S, A], all of 8 bytes per number.
+    Counted: five tables [S, B, S + 1] on the way to the transitions, three matrices [S, S] of a
+    linear solve, and eight tables [S, A], all of 8 bytes per number.
 
     Raises:
         SettingError: they would take more than memory_limit() bytes.
     """
     states = int(num_states)
-    needed = 8 * (5 * states * (states + 1) * num_effects + 3 * states**2 + 8 * states * num_actions)
+    needed = 8 * (
+        5 * states * (states + 1) * num_effects + 3 * states**2 + 8 * states * num_actions
+    )
     limit = memory_limit()
     if needed > limit:
         raise SettingError(
@@ -234,7 +234,8 @@ def check_shapes(mdp: Mdp) -> None:
         shape: tuple[int, ...] = getattr(mdp, what).shape
         if shape != mdp.chances.shape:
             raise ShapeError(
-                f"{mdp.name}: {what} must have the shape of chances {mdp.chances.shape}, got {shape}"
+                f"{mdp.name}: {what} must have the shape {mdp.chances.shape} of chances, "
+                f"got {shape}"
             )
 
 

@@ -2,8 +2,9 @@
 
 Every update is the direction in which the parameters move (the paper prints its opposite):
 
-    E_q [ sum_t  grad log pi_theta(a_t | s_t) Rhat_t  -  grad l(s_t) ],   Rhat_t = sum_{i >= t} rhat_i
+    E_q [ sum_t  grad log pi_theta(a_t | s_t) Rhat_t  -  grad l(s_t) ]
 
+    Rhat_t = sum_{i >= t} rhat_i
     rhat_i = reward r_i + log_teacher log pi(a_i | s_i) - log_student log pi_theta(a_i | s_i)
              + shaping (V_pi(s_{i+1}) - V_pi(s_i)) - [credits_next_loss] l(s_{i+1})
 
@@ -80,7 +81,7 @@ _TABLE = (
         name="teacher-distill",
         summary="The teacher acts; cross-entropy to it in every state.",
         is_gradient=True,
-        why="the teacher's visits do not depend on the student, so that each loss has a fixed weight",
+        why="the teacher's visits do not depend on the student: each loss has a fixed weight",
         teacher_acts=True,
         has_loss=True,
     ),

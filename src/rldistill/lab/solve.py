@@ -79,7 +79,7 @@ def visits(mdp: Mdp, policy: FloatArray) -> FloatArray:
     [1.0, 0.5]
     """
     steps = step_matrix(mdp, policy)
-    return np.linalg.solve(np.eye(mdp.num_states) - steps.T, mdp.start)
+    return np.linalg.solve(np.eye(mdp.num_states) - steps.T, mdp.start).astype(np.float64)
 
 
 def values(mdp: Mdp, policy: FloatArray, rewards: FloatArray | None = None) -> FloatArray:
