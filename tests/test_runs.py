@@ -289,6 +289,7 @@ def test_a_long_torn_line_is_dropped(tmp_path: Path) -> None:
         file.write(b'{"a": "' + b"x" * 200_000)
     run.append_metrics({"step": 1})
     assert [record["step"] for record in run.read_metrics()] == [0, 1]
+    assert run.metrics_jsonl.read_bytes().endswith(b"}\n")
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"a": NaN}', b"\xff", b"x" * 2**21])
@@ -376,12 +377,12 @@ except RunFolderError:
     run = RunFolder.create(path)
 with run.lock():
     step = len(run.read_metrics())
-    print("writing", flush=True)
     while True:
         weights = step.to_bytes(8, "little") * 40_000
         atomic_write(run.student_safetensors, hashlib.sha256(weights).digest() + weights)
         atomic_write(run.verdict_json, to_json({"step": step, "pad": "x" * 50_000}))
         run.append_metrics({"step": step, "pad": "x" * 20_000})
+        print(step, flush=True)
         step += 1
 """
 
@@ -394,9 +395,10 @@ def test_a_run_killed_at_any_moment_can_be_read_and_continued(tmp_path: Path) ->
     for attempt in range(15):
         process = start(WRITE_FOR_EVER, path)
         assert process.stdout is not None
+        told = 0
         if attempt % 3:  # every third dies somewhere in start-up instead
-            process.stdout.readline()
-            time.sleep(dice.uniform(0, 0.03))
+            told = max(int(process.stdout.readline()) + 1 for _ in range(dice.randint(1, 4)))
+            time.sleep(dice.uniform(0, 0.02))
         else:
             time.sleep(dice.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
@@ -407,11 +409,11 @@ def test_a_run_killed_at_any_moment_can_be_read_and_continued(tmp_path: Path) ->
         run = RunFolder.open(path)
         steps = [record["step"] for record in run.read_metrics()]
         assert steps == list(range(len(steps)))
-        assert len(steps) >= seen
+        assert len(steps) >= max(seen, told)
         seen = len(steps)
         if run.student_safetensors.exists():
             data = run.student_safetensors.read_bytes()
             assert hashlib.sha256(data[32:]).digest() == data[:32]
         if run.verdict_json.exists():
             assert read_json(run.verdict_json)["step"] >= seen - 1
-    assert seen > 0
+    assert seen >= 10

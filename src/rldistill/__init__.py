@@ -12,17 +12,28 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rldistill.core import Acting
+    from rldistill.envs.spec import TaskSpec
     from rldistill.errors import RldistillError
-    from rldistill.evaluation.evaluate import evaluate
+    from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.methods.method import Method
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
+    from rldistill.train.result import Run
+    from rldistill.train.settings import Settings
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Acting",
+    "EvaluationSettings",
+    "Method",
     "RldistillError",
+    "Run",
+    "Settings",
+    "TaskSpec",
     "Verdict",
     "distill",
     "evaluate",
@@ -34,7 +45,13 @@ __all__ = [
 
 # Where each public name lives: what the imports above say, for the interpreter.
 _HOMES = {
+    "Acting": "rldistill.core",
+    "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "Method": "rldistill.methods.method",
     "RldistillError": "rldistill.errors",
+    "Run": "rldistill.train.result",
+    "Settings": "rldistill.train.settings",
+    "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",

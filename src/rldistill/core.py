@@ -306,7 +306,9 @@ class NetworkPolicy:
         device = next(self.module.parameters()).device
         dtype = torch.uint8 if batch.dtype == np.uint8 else torch.float32
         with torch.no_grad():
-            out = self(torch.as_tensor(batch[None] if single else batch, dtype=dtype, device=device))
+            out = self(
+                torch.as_tensor(batch[None] if single else batch, dtype=dtype, device=device)
+            )
             action = (out.mode() if deterministic else out.sample()).cpu().numpy()
         head = self.info.head
         if isinstance(head, (GaussianHead, SquashedGaussianHead, DeterministicHead)):
@@ -325,11 +327,15 @@ def head_for(action_space: spaces.Space[Any], like: Head | None = None) -> Head:
     """
     if isinstance(action_space, spaces.Discrete):
         if like is not None and like.num_outputs != int(action_space.n):
-            raise TaskError(f"the teacher has {like.num_outputs} actions, the task {action_space.n}")
+            raise TaskError(
+                f"the teacher has {like.num_outputs} actions, the task {action_space.n}"
+            )
         return CategoricalHead(int(action_space.n))
     if not isinstance(action_space, spaces.Box):
         raise TaskError(f"actions must be Discrete or a flat Box; this task has {action_space}")
-    low, high = (tuple(float(x) for x in bound.ravel()) for bound in (action_space.low, action_space.high))
+    low, high = (
+        tuple(float(x) for x in bound.ravel()) for bound in (action_space.low, action_space.high)
+    )
     kind = GaussianHead if like is None else type(like)
     if kind in (CategoricalHead, QValueHead):
         raise TaskError(f"the teacher chooses among discrete actions, the task has {action_space}")
@@ -389,5 +395,3 @@ class Acting:
 
     def choose(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
         return distribution.mode() if self.mode else distribution.sample(generator)
-
-

@@ -11,6 +11,11 @@ from rldistill.runs import to_json
 Flags = TypeVar("Flags")
 
 
+def option(metavar: str, name: str | None = None) -> Any:
+    """A flag whose help says itself what leaving it out means."""
+    return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint="")
+
+
 def parse(flags: type[Flags], command: str, arguments: list[str]) -> Flags:
     """Read flags with tyro, which prints help and near names and exits by itself."""
     return tyro.cli(
@@ -19,7 +24,7 @@ def parse(flags: type[Flags], command: str, arguments: list[str]) -> Flags:
         prog=f"rldistill {command}",
         description=flags.__doc__,
         use_underscores=False,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff),
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
 
 

@@ -32,7 +32,7 @@ def show_live(console: Console, progress: Iterator[Progress]) -> None:
     """One table that is redrawn in place; messages and looks scroll above it."""
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         for record in progress:
-            if record.message:
+            if record.message and record.phase != "done":
                 live.console.print(escape(record.message), highlight=False)
             if record.decision:
                 live.console.print(escape(look_line(record)), highlight=False)
@@ -44,10 +44,15 @@ def show_lines(progress: Iterator[Progress]) -> None:
     printed = 0.0
     for record in progress:
         if record.message:
-            sys.stdout.write(record.message + "\n")
-        if record.decision:
+            if record.phase != "done":
+                sys.stdout.write(record.message + "\n")
+        elif record.decision:
             sys.stdout.write(look_line(record) + "\n")
-        elif record.loss is not None and time.monotonic() - printed >= QUIET_SECONDS:
+        elif (
+            record.phase == "learning"
+            and record.loss is not None
+            and time.monotonic() - printed >= QUIET_SECONDS
+        ):
             printed = time.monotonic()
             sys.stdout.write(progress_line(record) + "\n")
         sys.stdout.flush()
@@ -124,7 +129,8 @@ def show_summary(summary: dict[str, Any]) -> None:
             "-" if count is None else f"{count:,}",
             act.get(who) or "-",
         )
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for line in summary_lines(summary):
         console.print(line)
 
@@ -145,11 +151,11 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         )
     if summary.get("env_steps") is not None:
         lines.append(
-            f"cost       {summary['env_steps']:,} environment steps, {summary['train_seconds']:.1f} "
-            f"s of training, {summary['total_seconds']:.1f} s in all"
+            f"cost       {summary['env_steps']:,} environment steps, "
+            f"{summary['train_seconds']:.1f} s of training, {summary['total_seconds']:.1f} s in all"
         )
+    word = summary.get("verdict")
     if summary.get("reason"):
-        word = summary.get("verdict")
         said = escape(str(word or "no verdict"))
         colour = COLOURS.get(word or "", "yellow")
         lines.append(f"verdict    [bold {colour}]{said}[/]: {escape(summary['reason'])}")

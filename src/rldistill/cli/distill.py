@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from rldistill.cli.common import command_line, parse, print_json
+from rldistill.cli.common import command_line, option, parse, print_json
 from rldistill.cli.main import EXIT_CHECK, EXIT_INTERRUPTED
 
 
@@ -19,49 +19,51 @@ class Flags:
     Example: rldistill distill teacher.zip --task LunarLander-v3 --student mlp:16,16 --until 0.95
     """
 
-    teacher: Annotated[str | None, tyro.conf.Positional] = None
+    teacher: Annotated[str | None, tyro.conf.Positional, option("TEACHER")] = None
     """Policy to distil: a stable-baselines3 zip, or a run folder of ours."""
-    task: str | None = None
+    task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3."""
-    student: str | None = None
+    student: Annotated[str | None, option("SPEC")] = None
     """Network, for example mlp:32,32 or mlp:64,64,relu. Default: at most a tenth of the teacher."""
-    method: str | None = None
+    method: Annotated[str | None, option("ROW")] = None
     """Row of the method table; `rldistill methods` lists them and marks the default."""
-    steps: int | None = None
+    steps: Annotated[int | None, option("N")] = None
     """Environment steps, summed over environments, after which training ends at the latest.
     Default: 1,000,000."""
-    until: float | None = None
+    until: Annotated[float | None, option("FRACTION")] = None
     """Stop once the student is shown to hold this fraction of the teacher's return. Default: 0.95,
     or no early stop where --steps is given."""
-    num_envs: int | None = None
+    num_envs: Annotated[int | None, option("N")] = None
     """Environments stepped together. Default: 64 where C++ steps them, else 16."""
-    seed: int | None = None
+    seed: Annotated[int | None, option("N")] = None
     """Of everything. Default: 0."""
-    device: Literal["auto", "cpu", "cuda"] | None = None
+    device: Annotated[Literal["auto", "cpu", "cuda"] | None, option("auto|cpu|cuda")] = None
     """Where networks run."""
-    backend: Literal["auto", "envpool", "gymnasium"] | None = None
+    backend: Annotated[
+        Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")
+    ] = None
     """Who steps the environments. Default: the fastest that is shown to be the same task."""
-    env_kwargs: str | None = None
+    env_kwargs: Annotated[str | None, option("K=V,...")] = None
     """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
-    wrapper: str | None = None
+    wrapper: Annotated[str | None, option("MODULE:FN")] = None
     """module:function, applied to each gymnasium environment."""
-    imports: Annotated[tuple[str, ...] | None, tyro.conf.arg(name="import")] = None
+    imports: Annotated[tuple[str, ...] | None, option("MODULE...", "import")] = None
     """Modules imported first because they register environments."""
-    vecnormalize: Path | None = None
+    vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
-    teacher_act: Literal["mode", "sample"] | None = None
+    teacher_act: Annotated[Literal["mode", "sample"] | None, option("mode|sample")] = None
     """How the teacher acts. Default: mode."""
-    student_act: Literal["mode", "sample"] | None = None
+    student_act: Annotated[Literal["mode", "sample"] | None, option("mode|sample")] = None
     """How the student acts when it is judged. Default: mode."""
-    data: str | None = None
+    data: Annotated[str | None, option("DIR|minari:NAME")] = None
     """Learn offline from a folder written by `rldistill collect`, or minari:NAME."""
-    recipe: Path | None = None
+    recipe: Annotated[Path | None, option("FILE")] = None
     """TOML file with any of these settings; flags override it."""
-    out: Path | None = None
+    out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""
     force: bool = False
     """Replace an existing run folder."""
-    resume: Path | None = None
+    resume: Annotated[Path | None, option("RUN")] = None
     """Continue this run folder; needs nothing else."""
     json: bool = False
     """One JSON object per line; the last has the verdict."""
@@ -79,7 +81,7 @@ def distil_and_show(flags: Flags, command: str) -> int:
     """Distil with these flags and show it in the way they ask for."""
     # Torch takes seconds to import: a wrong flag is told before that.
     recipe = recipe_of(flags)
-    if not flags.json:
+    if not flags.json and sys.stderr.isatty():
         sys.stderr.write("loading ...\r")
         sys.stderr.flush()
     from rldistill.cli.display import show
@@ -112,17 +114,19 @@ def distil_and_show(flags: Flags, command: str) -> int:
 
 def recipe_of(flags: Flags) -> Any:
     """The settings from a resumed run, a recipe file and flags, in rising order of weight."""
-    from rldistill.recipes.build import saved_recipe
-    from rldistill.recipes.models import make_recipe, parse_env_kwargs, read_recipe
+    from rldistill.recipes.models import (
+        make_recipe,
+        parse_env_kwargs,
+        read_recipe,
+        saved_recipe,
+    )
 
     own = ("recipe", "force", "resume", "json", "check")
     given = {name: value for name, value in asdict(flags).items() if name not in own}
     if flags.env_kwargs is not None:
         given["env_kwargs"] = parse_env_kwargs(flags.env_kwargs)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
-    return make_recipe(
-        resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given
-    )
+    return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
 
 
 def show_json(progress: Iterator[Any]) -> None:

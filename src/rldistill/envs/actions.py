@@ -1,5 +1,6 @@
 """Our actions (an index from 0, or a flat float32 vector) -> what the environment expects."""
 
+import math
 from typing import Any, final
 
 import numpy as np
@@ -33,7 +34,7 @@ class IndexWriter:
         if indices.dtype != np.int64:
             indices = indices.astype(np.int64)
         # A negative index is a huge unsigned one, so that one comparison finds both faults.
-        if indices.view(np.uint64).max() >= self._count:
+        if np.maximum.reduce(indices.view(np.uint64)) >= self._count:
             raise ShapeError(
                 f"actions must lie in 0..{self._count - 1}; got {indices.min()}..{indices.max()}"
             )
@@ -106,4 +107,4 @@ def all_finite(values: Array) -> bool:
     (True, False)
     """
     flat = values.reshape(-1)
-    return bool(np.isfinite(np.vdot(flat, flat))) or bool(np.isfinite(flat).all())
+    return math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(flat).all())

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +18,19 @@ Array = np.ndarray[Any, Any]
 # Ids whose envpool and gymnasium versions gave the same mean returns, of a trained and of a random
 # policy, in tests/envs/test_equivalence.py (slow). Only these are chosen by backend "auto"; an id
 # enters this table by passing there.
-EQUIVALENT_IDS = frozenset[str]()
+EQUIVALENT_IDS = frozenset(
+    {
+        "Acrobot-v1",
+        "BipedalWalker-v3",
+        "CartPole-v1",
+        "Hopper-v4",
+        "LunarLander-v3",
+        "LunarLanderContinuous-v3",
+        "MountainCar-v0",
+        "Pendulum-v1",
+        "Swimmer-v4",
+    }
+)
 
 # Set by this library, or of no meaning in a batch that is stepped together.
 _OWN_SETTINGS = frozenset(
@@ -32,10 +44,15 @@ _NO_LIMIT = 2**31 - 1
 
 @final
 class EnvpoolSimulator:
-    """envpool's gymnasium interface, all environments in one batch."""
+    """envpool's gymnasium interface, all environments in one batch.
 
-    def __init__(self, pool: Any, num_envs: int) -> None:
-        self._pool = pool
+    Only a new pool can be seeded, so a reset with a seed makes one.
+    """
+
+    def __init__(self, make_pool: Callable[[int], Any], num_envs: int, seed: int) -> None:
+        self._make_pool = make_pool
+        self._pool = pool = make_pool(seed)
+        self._fresh: int | None = seed
         self.num_envs = num_envs
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its spaces announce a loss of float64 precision
@@ -43,8 +60,11 @@ class EnvpoolSimulator:
             self.action_space: spaces.Space[Any] = pool.action_space
 
     def reset(self, seed: int | None) -> Any:
-        """First observations; the seed was given to the pool when it was made."""
-        del seed
+        """First observations; env i is seeded seed + i, None goes on with what there is."""
+        if seed is not None and seed != self._fresh:
+            self._pool.close()
+            self._pool = self._make_pool(seed)
+        self._fresh = None
         observations, _ = self._pool.reset()
         return observations
 
@@ -101,16 +121,20 @@ def open_envpool(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     declared = int(spec.config.max_episode_steps)
     has_limit = 0 < declared < _NO_LIMIT
     limit, notes = resolve_limit(task.max_episode_steps, declared if has_limit else None)
-    pool = module.make_gymnasium(
-        task.id,
-        num_envs=num_envs,
-        seed=seed,
-        num_threads=min(num_envs, _usable_cores()),
-        max_episode_steps=limit,
-        **task.env_kwargs,
-    )
+    kwargs = task.env_kwargs
+
+    def make_pool(seed: int) -> Any:
+        return module.make_gymnasium(
+            task.id,
+            num_envs=num_envs,
+            seed=seed,
+            num_threads=min(num_envs, _usable_cores()),
+            max_episode_steps=limit,
+            **kwargs,
+        )
+
     return Opened(
-        simulator=EnvpoolSimulator(pool, num_envs),
+        simulator=EnvpoolSimulator(make_pool, num_envs, seed),
         task_id=task.id,
         backend="envpool",
         max_episode_steps=limit,

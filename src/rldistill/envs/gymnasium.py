@@ -6,6 +6,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector.utils import concatenate, create_empty_array
 
@@ -146,7 +147,8 @@ def starts_repeat(
 
 def name_of(env: Env | gymnasium.vector.VectorEnv[Any, Any, Any]) -> str:
     """The id that an environment was registered under, or the name of its class."""
-    return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+    spec: Any = env.spec  # envpool's vector environments have a spec of their own kind
+    return spec.id if isinstance(spec, EnvSpec) else type(env.unwrapped).__name__
 
 
 def _check_copies(envs: list[Env]) -> None:

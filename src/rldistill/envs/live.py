@@ -7,6 +7,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
@@ -69,8 +70,8 @@ def open_live(task: TaskSpec, num_envs: int, seed: int) -> Opened:
             f"the live vector environment has {vector_env.num_envs} environments; num_envs "
             f"{num_envs} has no effect on it"
         )
-    spec = vector_env.spec
-    declared = None if spec is None else spec.max_episode_steps
+    spec: Any = vector_env.spec
+    declared = spec.max_episode_steps if isinstance(spec, EnvSpec) else None
     limit, _ = resolve_limit(task.max_episode_steps, declared)
     actions = batch_space(vector_env.single_action_space, num_envs)
     with warnings.catch_warnings():

@@ -56,13 +56,16 @@ class ObservationReader:
     def __init__(self, space: spaces.Space[Any]) -> None:
         self.parts: tuple[ObservationPart, ...] = ()
         self._leaves: tuple[_Leaf, ...] = ()
+        self._is_identity = False
         if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2:
+            self._is_identity = True
             self.space: spaces.Box = spaces.Box(space.low, space.high, dtype=np.uint8)
             return
         self._leaves = tuple(_leaves(space, ()))
         low = np.concatenate([leaf.low for leaf in self._leaves])
         high = np.concatenate([leaf.high for leaf in self._leaves])
         self.space = spaces.Box(low, high, dtype=np.float32)
+        self._is_identity = space.shape == self.space.shape and space.dtype == np.float32
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             self.parts = _parts(self._leaves)
 
@@ -72,14 +75,15 @@ class ObservationReader:
         Raises:
             EnvironmentFailure: the observations are not of the space that was declared.
         """
-        if not self._leaves:
-            return batch
-        encoded = [leaf.encode(_pick(batch, leaf.path)) for leaf in self._leaves]
-        flat = encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
+        if self._is_identity:
+            flat = np.asarray(batch, self.space.dtype)
+        else:
+            encoded = [leaf.encode(_pick(batch, leaf.path)) for leaf in self._leaves]
+            flat = encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
         if flat.shape[1:] != self.space.shape:
             raise EnvironmentFailure(
-                f"observations have {flat.shape[1]} numbers, the environment's own observation "
-                f"space declares {self.space.shape[0]}; correct its observation_space"
+                f"observations have shape {flat.shape[1:]}, the environment's own observation "
+                f"space declares {self.space.shape}; correct its observation_space"
             )
         return flat
 

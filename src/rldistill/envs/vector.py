@@ -4,10 +4,9 @@ Shapes: B environments, O numbers of a flat observation, D size of a continuous 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, final
+from typing import Any, NamedTuple, Protocol, Self, final
 
 import numpy as np
 from gymnasium import spaces
@@ -21,9 +20,7 @@ Array = np.ndarray[Any, Any]
 RawStep = tuple[Any, Array, Array, Array]
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What B environments returned for one batch of actions.
 
     An environment whose episode ends shows that episode's real last observation. Its next step
@@ -46,8 +43,13 @@ class VectorEnv(ABC):
     num_envs: int
 
     @abstractmethod
-    def reset(self) -> Array:
-        """Start new episodes everywhere: observations [B, ...]. The first call is seeded."""
+    def reset(self, seed: int | None = None) -> Array:
+        """Start new episodes everywhere: observations [B, ...].
+
+        Args:
+            seed: env i is seeded seed + i, as if the environments were made anew with it; None goes
+                on with the seed they were made with.
+        """
 
     @abstractmethod
     def step(self, actions: Array) -> Step:
@@ -128,6 +130,7 @@ class NormalisedVectorEnv(VectorEnv):
         self._write = action_writer(self._simulator.action_space)
         self._seed: int | None = seed
         self._valid = np.ones(self.num_envs, np.bool_)
+        self._num_over = 0
         self._step_count = 0
         self._started = False
         self.info = TaskInfo(
@@ -141,43 +144,48 @@ class NormalisedVectorEnv(VectorEnv):
             notes=opened.notes,
         )
 
-    def reset(self) -> Array:
-        raw = self._guarded(lambda: self._simulator.reset(self._seed), "reset")
+    def reset(self, seed: int | None = None) -> Array:
+        try:
+            raw = self._simulator.reset(self._seed if seed is None else seed)
+        except Exception as error:
+            raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True
-        self._valid = np.ones(self.num_envs, np.bool_)
+        self._valid, self._num_over = np.ones(self.num_envs, np.bool_), 0
         observations = self._observations(raw)
         self._check_finite(observations, "observation")
         return observations
 
     def step(self, actions: Array) -> Step:
-        if len(actions) != self.num_envs:
-            raise ShapeError(f"step: {self.num_envs} environments got {len(actions)} actions")
-        if not self._started:
-            raise ShapeError("step: reset() must be called first; it gives the first observations")
+        self._check_ready(actions)
         written = self._write(actions)
         self._step_count += 1
         try:
             raw, rewards, terminated, truncated = self._simulator.step(written)
         except Exception as error:
-            raise self._failure(error, "step") from _original(error)
+            raise self._failure(error, f"step {self._step_count}") from _original(error)
         observations = self._observations(raw)
+        rewards = rewards.astype(np.float64)
         self._check_finite(observations, "observation")
         self._check_finite(rewards, "reward")
         valid = self._valid
-        terminated = np.logical_and(terminated, valid)
-        # Bytewise a > b is a and not b: terminated wins where an episode ends on both grounds.
-        truncated = np.greater(np.logical_and(truncated, valid), terminated)
-        self._valid = np.logical_not(np.logical_or(terminated, truncated))
-        return Step(
-            observations,
-            np.multiply(rewards, valid, dtype=np.float64),
-            terminated,
-            truncated,
-            valid,
-        )
+        if self._num_over:
+            rewards *= valid
+            terminated, truncated = terminated & valid, truncated & valid
+        # Of bools, a > b is "a and not b": terminated wins where an episode ends on both grounds.
+        truncated = truncated > terminated
+        over = terminated | truncated
+        self._num_over = np.count_nonzero(over)
+        self._valid = ~over
+        return Step(observations, rewards, terminated, truncated, valid)
 
     def close(self) -> None:
         self._simulator.close()
+
+    def _check_ready(self, actions: Array) -> None:
+        if len(actions) != self.num_envs:
+            raise ShapeError(f"step: {self.num_envs} environments got {len(actions)} actions")
+        if not self._started:
+            raise ShapeError("step: reset() must be called first; it gives the first observations")
 
     def _observations(self, raw: Any) -> Array:
         try:
@@ -185,18 +193,11 @@ class NormalisedVectorEnv(VectorEnv):
         except EnvironmentFailure as error:
             raise EnvironmentFailure(f"{self.info.id}: {error}") from error
 
-    def _guarded(self, call: Callable[[], Any], what: str) -> Any:
-        try:
-            return call()
-        except Exception as error:
-            raise self._failure(error, what) from _original(error)
-
-    def _failure(self, error: Exception, what: str) -> Exception:
+    def _failure(self, error: Exception, when: str) -> RldistillError:
         if isinstance(error, RldistillError):
-            return type(error)(f"{self.info.id}, step {self._step_count}: {error}")
-        known = isinstance(error, SimulatorError) and error.index is not None
-        which = f"environment {error.index}" if known else "an environment"  # pyright: ignore[reportAttributeAccessIssue]
-        when = "reset" if what == "reset" else f"step {self._step_count}"
+            return type(error)(f"{self.info.id}, {when}: {error}")
+        index = error.index if isinstance(error, SimulatorError) else None
+        which = "an environment" if index is None else f"environment {index}"
         cause = _original(error)
         return EnvironmentFailure(
             f"{self.info.id}: {which} of {self.num_envs} raised in {when}: "

@@ -74,8 +74,9 @@ def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreeme
         raise ShapeError("agreement: no states to compare on")
     parts = observations.split(BATCH)
     teacher_raw = torch.cat([teacher.raw(part) for part in parts])
-    ours, theirs = teacher.info.head(teacher_raw), student.info.head(
-        torch.cat([student.raw(part) for part in parts])
+    ours, theirs = (
+        teacher.info.head(teacher_raw),
+        student.info.head(torch.cat([student.raw(part) for part in parts])),
     )
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):
         same = (ours.mode() == theirs.mode()).double().mean()

@@ -1,6 +1,8 @@
 """evaluate(): measure a policy, alone or against its teacher."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,10 +14,9 @@ from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import SettingError
 from rldistill.evaluation.agreement import AgreementPair, agreement
-from rldistill.evaluation.fit import check_fit
 from rldistill.evaluation.scores import Arena, Round, policy_actor, random_actor, task_info
 from rldistill.evaluation.summary import Costs, Sides, summarise
-from rldistill.evaluation.verdict import Verdict, verdict
+from rldistill.evaluation.verdict import verdict
 from rldistill.maths import stats
 from rldistill.teachers.load import load_teacher
 
@@ -37,7 +38,7 @@ class EvaluationSettings:
         vecnormalize: statistics of the observation normaliser, for a policy without its own.
     """
 
-    episodes: int = 128
+    episodes: int = 256
     num_envs: int | None = None
     floor: float = 0.95
     seed: int = 0
@@ -83,8 +84,8 @@ def evaluate(
     num_envs = settings.num_envs or min(64, settings.episodes)
     if spec.vector_env is not None:
         num_envs = int(spec.vector_env.num_envs)
-    arena = Arena(spec, info, num_envs, settings.seed)
-    played = play(arena, student, teacher, settings)
+    with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
+        played = play(arena, student, teacher, settings)
     returns = [None if not r else np.concatenate([one.returns for one in r]) for r in played]
     outcome, alike = None, None
     if teacher is not None and returns[1] is not None:
@@ -108,7 +109,10 @@ Played = tuple[list[Round], list[Round], list[Round]]
 
 
 def play(
-    arena: Arena, student: NetworkPolicy, teacher: NetworkPolicy | None, settings: EvaluationSettings
+    arena: Arena,
+    student: NetworkPolicy,
+    teacher: NetworkPolicy | None,
+    settings: EvaluationSettings,
 ) -> Played:
     """Rounds of student, teacher and random policy (the last two only with a teacher)."""
     device = torch.device("cpu")
@@ -160,25 +164,30 @@ def describe(
 def latency(policy: NetworkPolicy) -> float:
     """Median seconds of one decision on one observation, by predict, on one thread."""
     observation = np.zeros(policy.info.observation_shape, np.float32)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        times: list[float] = []
+    times: list[float] = []
+    with one_thread():
         for _ in range(DECISIONS_TIMED):
             started = time.perf_counter()
             policy.predict(observation)
             times.append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
     return float(np.median(times))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small networks are slower on several threads, far slower where other processes compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _load(source: Any, info: TaskInfo, vecnormalize: Any) -> NetworkPolicy:
-    policy = load_teacher(
+    return load_teacher(
         source,
         vecnormalize=vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
     )
-    check_fit(policy, info)
-    return policy

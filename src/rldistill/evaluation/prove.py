@@ -109,7 +109,9 @@ class Prover:
         teacher, random = self.compare_teacher()
         seed = self.arena.next_seed()
         returns = self.arena.play(self._student(student, seed), seed).returns
-        fraction = (float(returns.mean()) - random) / (teacher - random) if teacher > random else None
+        fraction = (
+            (float(returns.mean()) - random) / (teacher - random) if teacher > random else None
+        )
         nominate = fraction is not None and fraction >= self.floor
         return _look("screening", returns, fraction, 0, "nominate" if nominate else "reject")
 
@@ -123,7 +125,9 @@ class Prover:
             self.trial = self.trial.add_round(
                 student_round.returns, teacher_round.returns, random_round.returns
             )
-            returns = [np.array(x) for x in (self.trial.student, self.trial.teacher, self.trial.random)]
+            returns = [
+                np.array(x) for x in (self.trial.student, self.trial.teacher, self.trial.random)
+            ]
             fraction = stats.fraction(*returns)
             yield _look(
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
@@ -142,7 +146,8 @@ class Prover:
         who = self.contestants
         states = (played[0][i].observations for i in (0, 1))
         on_student, on_teacher = (
-            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device)) for seen in states
+            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device))
+            for seen in states
         )
         return verdict, AgreementPair(on_student, on_teacher)
 
@@ -191,6 +196,4 @@ def _look(
     decision: str,
 ) -> Look:
     mean = stats.estimate(returns)
-    return Look(
-        phase, mean.value, mean.low, mean.high, fraction, candidate, len(returns), decision
-    )
+    return Look(phase, mean.value, mean.low, mean.high, fraction, candidate, len(returns), decision)

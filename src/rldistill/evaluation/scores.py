@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 import torch
@@ -56,8 +56,10 @@ def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
     return lambda observations: uniform_actions(space, len(observations), generator)
 
 
-def play_round(env: VectorEnv, actor: Actor, keep_observations: bool = False) -> Round:
-    """Play one complete round: each environment's next episode from its start, then stop.
+def play_round(
+    env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False
+) -> Round:
+    """Play one complete round: each environment's first episode after this seed, then stop.
 
     Environments that finish early go on stepping (a vector environment has no half step), but what
     they do after their first episode counts nowhere: so short episodes are not over-represented.
@@ -66,7 +68,7 @@ def play_round(env: VectorEnv, actor: Actor, keep_observations: bool = False) ->
         EnvironmentFailure: the environment raised or did not end.
         NotFiniteError: the policy's actions are NaN.
     """
-    observations = env.reset()
+    observations = env.reset(seed)
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     running = np.ones(env.num_envs, bool)
     kept: list[np.ndarray[Any, Any]] = []
@@ -96,6 +98,8 @@ class Arena:
         num_envs: episodes per round.
         base_seed: of the run.
         rounds_played: how many seed blocks were used; saved in checkpoints.
+        env: the environments, made at the first round and seeded anew for each; a context manager
+            closes them.
     """
 
     task: TaskSpec
@@ -103,6 +107,15 @@ class Arena:
     num_envs: int
     base_seed: int
     rounds_played: int = 0
+    env: VectorEnv | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.env is not None:
+            self.env.close()
+            self.env = None
 
     def next_seed(self) -> int:
         """The first of num_envs fresh seeds."""
@@ -113,17 +126,19 @@ class Arena:
 
     def play(self, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
         """One round of freshly seeded environments."""
-        with make(self.task, self.num_envs, seed) as env:
-            return play_round(env, actor, keep_observations)
+        if self.env is None:
+            self.env = make(self.task, self.num_envs, seed)
+        return play_round(self.env, actor, seed, keep_observations)
 
 
 def task_info(task: TaskSpec) -> TaskInfo:
-    """What the task's environments are like; makes one and closes it.
+    """What the task's environments are like; makes one (or takes the live ones) to see.
 
     Raises:
         TaskError, MissingExtraError: the task is unknown or its packages are not installed.
     """
-    with make(task, 1, 0) as env:
+    num_envs = 1 if task.vector_env is None else int(task.vector_env.num_envs)
+    with make(task, num_envs, 0) as env:
         return env.info
 
 

@@ -121,6 +121,8 @@ class Method:
 
     def __post_init__(self) -> None:
         if self.student_temperature <= 0:
-            raise SettingError(f"student_temperature must be above 0, got {self.student_temperature}")
+            raise SettingError(
+                f"student_temperature must be above 0, got {self.student_temperature}"
+            )
         if self.memory < 0 or self.round_steps < 1:
             raise SettingError("memory must be at least 0 and round_steps at least 1")

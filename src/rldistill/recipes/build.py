@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rldistill.core import Acting
-from rldistill.recipes.models import Recipe, read_recipe
-from rldistill.runs import RunFolder
+from rldistill.recipes.models import Recipe
 from rldistill.train.prepare import Request
 from rldistill.train.settings import Settings
 
@@ -43,12 +42,3 @@ def make_request(recipe: Recipe, *, command: str, force: bool, resume: Path | No
         resume=resume is not None,
         settings=make_settings(recipe, command, force),
     )
-
-
-def saved_recipe(run: Path) -> dict[str, Any]:
-    """The settings of an earlier run, for resuming it.
-
-    Raises:
-        RunFolderError, SettingError: it is not a run folder, or its recipe cannot be read.
-    """
-    return read_recipe(RunFolder.open(run).recipe_toml)

@@ -8,9 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
+from rldistill.runs import RunFolder
 
-DEFAULT_FLOOR = 0.95
-DEFAULT_STEPS = 1_000_000
 LARGEST_RECIPE = 1 << 20
 
 Act = Literal["mode", "sample"]
@@ -67,6 +66,15 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise SettingError(f"recipe {path} is not TOML: {error}") from error
 
 
+def saved_recipe(run: Path) -> dict[str, Any]:
+    """The settings of an earlier run, for resuming it.
+
+    Raises:
+        RunFolderError, SettingError: it is not a run folder, or its recipe cannot be read.
+    """
+    return read_recipe(RunFolder.open(run).recipe_toml)
+
+
 def make_recipe(*sources: dict[str, Any]) -> Recipe:
     """Check settings; a later source overrides an earlier one, None leaves it alone.
 
@@ -78,7 +86,9 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     """
     merged: dict[str, Any] = {}
     for source in sources:
-        merged |= {key.replace("-", "_"): value for key, value in source.items() if value is not None}
+        merged |= {
+            key.replace("-", "_"): value for key, value in source.items() if value is not None
+        }
     known = list(Recipe.model_fields)
     unknown = [key for key in merged if key not in known]
     if unknown:
@@ -89,7 +99,9 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        problems = [f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        problems = [
+            f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        ]
         raise SettingError("; ".join(problems)) from error
 
 

@@ -59,7 +59,9 @@ class Controller:
     action_space: spaces.Space[Any]
     randomness: Randomness
 
-    def act(self, observations: Tensor, round_index: int) -> tuple[np.ndarray[Any, Any], Tensor | None]:
+    def act(
+        self, observations: Tensor, round_index: int
+    ) -> tuple[np.ndarray[Any, Any], Tensor | None]:
         """Actions for observations [B, ...], and the teacher's raw outputs where it was asked.
 
         Each step asks only the policies that may act in it; states that the teacher did not see
@@ -71,7 +73,9 @@ class Controller:
         share = self.control.teacher_share.at(round_index)
         teacher_raw = None
         if self.control.epsilon >= 1.0:
-            return uniform_actions(self.action_space, len(observations), self.randomness.uniform), None
+            return uniform_actions(
+                self.action_space, len(observations), self.randomness.uniform
+            ), None
         actions = None
         if share > 0.0:
             teacher_raw = self.teacher.raw(observations)

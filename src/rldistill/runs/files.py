@@ -164,7 +164,8 @@ def lock_folder(folder: Path) -> Generator[None, None, None]:
         raise RunFolderError(f"cannot lock: {storage_advice(error, folder)}") from error
     try:
         for stray in folder.glob(f".*{_PARTIAL}"):  # of a process that was killed while writing
-            stray.unlink(missing_ok=True)
+            if not stray.is_dir():
+                stray.unlink(missing_ok=True)
         atomic_write(folder / _LOCK_PID, str(os.getpid()))
         yield
     finally:

@@ -92,7 +92,9 @@ def load_student(path: Path) -> NetworkPolicy:
             module.normaliser = None
         module.load_state_dict(_tensors(folder, weights))
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise TeacherFileError(f"{folder}: student.json does not fit its weights: {error}") from error
+        raise TeacherFileError(
+            f"{folder}: student.json does not fit its weights: {error}"
+        ) from error
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise NotFiniteError(f"{folder}: weight {name} holds NaN or infinity")

@@ -83,6 +83,8 @@ def distilling(job: Job) -> Iterator[Progress]:
         torch.set_num_threads(job.num_threads)
         stack.callback(keeper.save_unless_finished, job)
         stack.enter_context(job.source.open(state.round_index))
+        if job.prover is not None:
+            stack.enter_context(job.prover.arena)
         yield from greet(job)
         while state.env_steps < state.total_steps:
             started = time.perf_counter()

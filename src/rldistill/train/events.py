@@ -29,7 +29,9 @@ class EventWriter(AbstractContextManager["EventWriter"]):
             for name, value in record.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         ]
-        self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+        self._writer.add_event(
+            Event(step=step, wall_time=time.time(), summary=Summary(value=values))
+        )
 
     def __enter__(self) -> Self:
         return self

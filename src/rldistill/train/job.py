@@ -54,9 +54,7 @@ class Job:
 
     def round_steps(self) -> int:
         """Steps of the next round: the row's own, or what is left."""
-        return min(
-            self.settings.row.round_steps, self.settings.total_steps - self.state.env_steps
-        )
+        return min(self.settings.row.round_steps, self.settings.total_steps - self.state.env_steps)
 
     def begin(self, first: Labelled) -> None:
         """Fit what depends on the first states: the input normaliser, a relative temperature."""

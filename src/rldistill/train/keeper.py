@@ -180,7 +180,9 @@ class Keeper(AbstractContextManager["Keeper"]):
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, RldistillError):
                 raise
-            raise RunFolderError(f"{self.folder.root}: the checkpoint is damaged: {error}") from error
+            raise RunFolderError(
+                f"{self.folder.root}: the checkpoint is damaged: {error}"
+            ) from error
 
 
 def _check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:

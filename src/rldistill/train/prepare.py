@@ -1,254 +1,278 @@
-"""prepare: from what was asked to a Job that is checked; no environment step is taken before."""
+"""prepare: from what was asked to a Job that is checked; takes no environment step of training."""
 
 import os
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import tomli_w
 import torch
+from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.data.replay import Replay
-from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
-from rldistill.errors import SettingError
-from rldistill.evaluation.fit import check_fit
+from rldistill.errors import DatasetError, SettingError
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
-from rldistill.runs import RunFolder, atomic_write, default_run_path
+from rldistill.runs import atomic_write
 from rldistill.students.build import default_spec, make_student
 from rldistill.students.specs import MlpSpec
-from rldistill.teachers.load import load_teacher
+from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.job import Job
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import PerStateLearner
-from rldistill.train.settings import Settings
-from rldistill.train.sources import EnvironmentSource
+from rldistill.train.request import (
+    Request,
+    choose_device,
+    choose_threads,
+    count_envs,
+    make_task,
+    open_folder,
+)
+from rldistill.train.sources import (
+    DatasetSource,
+    EnvironmentSource,
+    Source,
+    dataset_task,
+    open_dataset,
+    recorded_info,
+)
 from rldistill.train.state import RunState
 
-# Nets up to this many parameters are faster on one thread: a batch is too little work to share.
-SMALL_NETWORK = 30_000
 # The first look at a student comes after this many environment steps.
 FIRST_LOOK = 16_384
 # Environments stepped together, where the settings do not say: many where C++ steps them.
 NUM_ENVS = {"envpool": 64, "gymnasium": 16}
+# Without a teacher there is no size to take a tenth of.
+STUDENT_OF_DATA = MlpSpec(hidden=(64, 64))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was asked for.
+class Parts:
+    """What learning from environments and learning from a dataset make differently."""
 
-    Attributes:
-        teacher: a path, or a live object.
-        task: an id, a TaskSpec, a factory of gymnasium environments, a vector environment.
-        student: a spec, or a policy made by make_student; None: an MLP of a tenth of the teacher.
-        out: the run folder; None: a new one under runs/.
-        resume: continue the run in `out`.
-        settings: everything else.
-    """
-
-    teacher: Any
-    task: TaskSource
-    student: str | NetworkPolicy | None
-    out: Path | None
-    resume: bool
-    settings: Settings
+    teacher: PolicyInfo
+    student: NetworkPolicy
+    source: Source
+    observation_shape: tuple[int, ...]
+    capacity: int
+    randomness: Randomness
+    task: TaskSpec | None
+    task_info: TaskInfo | None
+    prover: Prover | None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(request: Request) -> Job:
-    """Load, check and connect everything; takes no environment step.
+    """Load, check and connect everything.
 
     Raises:
-        SettingError, TaskError, TeacherFileError, RunFolderError, MissingExtraError: what is wrong
-            with the request.
+        SettingError, TaskError, TeacherFileError, DatasetError, RunFolderError, MissingExtraError:
+            what is wrong with the request.
     """
-    settings = request.settings
-    row = settings.row
+    settings, row = request.settings, request.settings.row
     device = choose_device(settings.device)
-    task = make_task(request.task, settings)
-    info = task_info(task)
-    teacher = make_teacher(request, info).to(device)
     torch.manual_seed(settings.seed)
-    student = choose_student(request.student, teacher.info, info).to(device)
-    randomness = Randomness.seeded(settings.seed, device)
-    num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
-    controller = Controller(
-        row.control, teacher, student, settings.teacher_act, info.action_space, randomness
-    )
-    shape, head = info.observation_space.shape, teacher.info.head
+    parts = online(request, device) if settings.data is None else offline(request, device)
+    teacher, student = parts.teacher, parts.student
     # A relative temperature is known once the first states are seen: see Job.begin.
-    alignment = align(row, head, student.info.head, None)
-    evaluation_envs = count_envs(task, None, settings.evaluation_envs)
+    alignment = align(row, teacher.head, student.info.head, None)
+    title = "data" if parts.task_info is None else parts.task_info.id
     job = Job(
         settings=settings,
-        task=task,
-        task_info=info,
-        teacher_info=teacher.info,
-        source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
-        memory=Replay(row.memory or row.round_steps + num_envs, shape, head.num_outputs, device),
-        learner=PerStateLearner(student, alignment, row.learning, randomness.batches),
-        prover=Prover(
-            Arena(task, info, evaluation_envs, settings.seed),
-            Contestants(teacher, settings.teacher_act, settings.student_act, device),
-            settings.floor,
-        ),
-        keeper=Keeper(open_folder(request, info.id, student.info.name), settings.save_seconds),
+        task=parts.task,
+        task_info=parts.task_info,
+        teacher_info=teacher,
+        source=parts.source,
+        memory=Replay(parts.capacity, parts.observation_shape, teacher.head.num_outputs, device),
+        learner=PerStateLearner(student, alignment, row.learning, parts.randomness.batches),
+        prover=parts.prover,
+        keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
         state=RunState(total_steps=settings.total_steps, next_look=FIRST_LOOK),
-        randomness=randomness,
-        num_threads=choose_threads(teacher.info, student.info),
-        notes=make_notes(teacher.info, student.info, info),
+        randomness=parts.randomness,
+        num_threads=choose_threads(teacher, student.info),
+        notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
     )
-    finish_preparing(job, request)
-    return job
-
-
-def finish_preparing(job: Job, request: Request) -> None:
-    """Take over the checkpoint of a resumed run, or write down the settings of a new one."""
     if request.resume:
         job.keeper.resume(job)
     else:
-        recipe = make_recipe(request, job)
-        atomic_write(job.keeper.folder.recipe_toml, tomli_w.dumps(recipe))
+        recipe = tomli_w.dumps(make_recipe(request, job))
+        atomic_write(job.keeper.folder.recipe_toml, recipe)
+    return job
 
 
-def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
-    """The task with the settings that concern it.
+def online(request: Request, device: torch.device) -> Parts:
+    """Learning from environments: who acts is the row's control."""
+    settings, row = request.settings, request.settings.row
+    if request.teacher is None or request.task is None:
+        raise SettingError("a teacher and a task are required, or data to learn from")
+    task = make_task(request.task, settings)
+    info = task_info(task)
+    teacher = load(request, info.observation_space.shape, info.action_space).to(device)
+    student = choose_student(
+        request.student, teacher.info, info.observation_space, info.action_space
+    ).to(device)
+    randomness = Randomness.seeded(settings.seed, device)
+    controller = Controller(
+        row.control, teacher, student, settings.teacher_act, info.action_space, randomness
+    )
+    num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
+    return Parts(
+        teacher=teacher.info,
+        student=student,
+        source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
+        observation_shape=info.observation_space.shape,
+        capacity=row.memory or row.round_steps + num_envs,
+        randomness=randomness,
+        task=task,
+        task_info=info,
+        prover=make_prover(request, teacher, task, info),
+    )
 
-    Raises:
-        SettingError: a setting has no effect beside the others.
+
+def offline(request: Request, device: torch.device) -> Parts:
+    """Learning from a dataset.
+
+    With a teacher its states are labelled anew and the verdict is about that teacher; without one
+    the stored labels, or else the recorded actions, are learnt from and there is no verdict.
     """
-    spec = task_spec(task)
-    given = {
-        "backend": settings.backend if settings.backend != "auto" else spec.backend,
-        "env_kwargs": settings.env_kwargs or spec.env_kwargs,
-        "wrapper": settings.wrapper or spec.wrapper,
-        "imports": settings.imports or spec.imports,
-    }
-    return replace(spec, **given)
+    settings = request.settings
+    assert settings.data is not None
+    dataset = open_dataset(settings.data)
+    if len(dataset) == 0:
+        raise DatasetError(f"{settings.data} has no rows to learn from")
+    teacher = task = info = prover = None
+    shape = dataset.observation_shape
+    if request.teacher is not None:
+        teacher = load(request, shape, dataset.action_space).to(device)
+        if (source := request.task or dataset_task(dataset)) is not None:
+            task = make_task(source, settings)
+            info = task_info(task)
+            require_fit(teacher, info.observation_space.shape, info.action_space)
+            prover = make_prover(request, teacher, task, info)
+    whose = recorded_info(dataset, str(settings.data)) if teacher is None else teacher.info
+    capacity = min(settings.row.memory or len(dataset), len(dataset))
+    return Parts(
+        teacher=whose,
+        student=choose_student(
+            request.student, whose, observation_space(dataset), dataset.action_space
+        ).to(device),
+        source=DatasetSource(dataset, teacher, capacity, device),
+        observation_shape=shape,
+        capacity=capacity,
+        randomness=Randomness.seeded(settings.seed, device),
+        task=task,
+        task_info=info,
+        prover=prover,
+        notes=(f"data     {settings.data}: {len(dataset):,} rows",),
+    )
 
 
-def make_teacher(request: Request, info: TaskInfo) -> NetworkPolicy:
-    """Load the teacher and check that it can play the task.
+def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
+    """What tests students of this teacher in this task."""
+    settings = request.settings
+    num_envs = count_envs(task, None, settings.evaluation_envs)
+    device = choose_device(settings.device)
+    return Prover(
+        Arena(task, info, num_envs, settings.seed),
+        Contestants(teacher, settings.teacher_act, settings.student_act, device),
+        settings.floor,
+    )
+
+
+def load(
+    request: Request, observation_shape: tuple[int, ...], action_space: spaces.Space[Any]
+) -> NetworkPolicy:
+    """The teacher, checked against what it will see and do.
 
     Raises:
         TeacherFileError, TaskError: it cannot be read, or does not fit.
     """
-    teacher = load_teacher(
+    return load_teacher(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
-        observation_shape=info.observation_space.shape,
-        action_space=info.action_space,
+        observation_shape=observation_shape,
+        action_space=action_space,
     )
-    check_fit(teacher, info)
-    return teacher
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is the CPU: MLP students are too small to feed a GPU.
-
-    Raises:
-        SettingError: CUDA is asked for and not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device cuda: this PyTorch sees no CUDA device; use --device cpu")
-    return torch.device("cuda" if name == "cuda" else "cpu")
-
-
-def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
-    """Torch threads for networks of these sizes."""
-    small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
-    return 1 if small else torch.get_num_threads()
-
-
-def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
-    """How many environments are stepped together.
-
-    Raises:
-        SettingError: a live vector environment has another number.
-    """
-    if task.vector_env is None:
-        return asked or default
-    count = int(task.vector_env.num_envs)
-    if asked not in (None, count):
-        raise SettingError(f"num_envs is {asked}; the vector environment given has {count}")
-    return count
+def observation_space(dataset: Dataset) -> spaces.Box:
+    """The observations of a dataset: unbounded, or pixels."""
+    pixels = dataset.observation_dtype == np.uint8
+    low, high = (0, 255) if pixels else (-np.inf, np.inf)
+    return spaces.Box(low, high, dataset.observation_shape, dataset.observation_dtype.type)
 
 
 def choose_student(
-    student: str | NetworkPolicy | None, teacher: PolicyInfo, info: TaskInfo
+    student: str | NetworkPolicy | None,
+    teacher: PolicyInfo,
+    observation_space: spaces.Box,
+    action_space: spaces.Space[Any],
 ) -> NetworkPolicy:
     """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters."""
     if isinstance(student, NetworkPolicy):
-        check_fit(student, info)
+        require_fit(student, observation_space.shape, action_space)
         return student
-    spec: str | MlpSpec
-    if student is None:
-        num_inputs = int(np.prod(info.observation_space.shape))
+    spec: str | MlpSpec = student or STUDENT_OF_DATA
+    if student is None and teacher.acting_parameters > 0:
+        num_inputs = int(np.prod(observation_space.shape))
         spec = default_spec(num_inputs, teacher.head, teacher.acting_parameters)
-    else:
-        spec = student
-    return make_student(spec, info.observation_space, info.action_space, teacher.head)
+    return make_student(spec, observation_space, action_space, teacher.head)
 
 
-def open_folder(request: Request, task: str, student: str) -> RunFolder:
-    """The run folder: made, or opened to resume.
-
-    Raises:
-        RunFolderError: it exists, is not ours, or cannot be written.
-    """
-    if request.resume:
-        if request.out is None:
-            raise SettingError("resume needs the run folder")
-        return RunFolder.open(request.out)
-    return RunFolder.create(
-        request.out or default_run_path(task, student), force=request.settings.force
-    )
-
-
-def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo) -> tuple[str, ...]:
+def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) -> tuple[str, ...]:
     """Lines that are shown at the start: what was found, what was assumed, what is odd."""
-    size = student.acting_parameters / max(teacher.acting_parameters, 1)
-    notes = [
-        f"teacher  {' '.join(teacher.notes) or teacher.name}",
-        f"student  {student.name}: {student.acting_parameters:,} parameters, "
-        f"{100 * size:.3g} % of the teacher's {teacher.acting_parameters:,}",
-        f"task     {describe(info)}",
-        *(f"         {note}" for note in info.notes),
-    ]
-    if size > 1:
+    notes = [f"teacher  {note}" for note in teacher.notes or (teacher.name,)]
+    share = ""
+    if teacher.acting_parameters:
+        size = 100 * student.acting_parameters / teacher.acting_parameters
+        share = f", {size:.3g} % of the teacher's {teacher.acting_parameters:,}"
+    notes.append(f"student  {student.name}: {student.acting_parameters:,} parameters{share}")
+    if info is not None:
+        notes.append(f"task     {describe(info)}")
+        notes += [f"         {note}" for note in info.notes]
+    if 0 < teacher.acting_parameters < student.acting_parameters:
         notes.append("warning  the student is larger than its teacher")
     return tuple(notes)
 
 
 def make_recipe(request: Request, job: Job) -> dict[str, Any]:
     """recipe.toml: the same keys as a recipe given to `rldistill distill`, defaults filled in."""
-    settings = request.settings
-    assert job.task is not None
-    assert job.task_info is not None
-    task = job.task.id or f"(a live object: {job.task_info.id})"
-    recipe = {
-        "teacher": os.fspath(request.teacher)
-        if isinstance(request.teacher, (str, os.PathLike))
-        else f"(a live object: {type(request.teacher).__name__})",
-        "task": task,
+    settings, task, info = request.settings, job.task, job.task_info
+    recipe: dict[str, Any] = {
+        "teacher": name_of(request.teacher),
         "student": job.learner.student.info.name,
         "method": settings.row.name,
         "steps": settings.total_steps,
-        "until": settings.until if settings.until or settings.steps else settings.floor,
+        "until": settings.floor if settings.stops_early else None,
         "num_envs": job.source.num_envs if isinstance(job.source, EnvironmentSource) else None,
         "seed": settings.seed,
         "device": settings.device,
-        "backend": job.task_info.backend,
-        "env_kwargs": dict(job.task.env_kwargs),
-        "wrapper": job.task.wrapper,
-        "imports": list(job.task.imports),
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
+        "data": None if settings.data is None else str(settings.data),
     }
+    if task is not None and info is not None:
+        recipe |= {
+            "task": task.id or f"(a live object: {info.id})",
+            "backend": info.backend,
+            "env_kwargs": dict(task.env_kwargs),
+            "wrapper": task.wrapper,
+            "imports": list(task.imports),
+        }
     return {name: value for name, value in recipe.items() if value not in (None, {}, [])}
+
+
+def name_of(teacher: object) -> str | None:
+    """The path of a teacher, or what stands for a live object."""
+    if teacher is None:
+        return None
+    if isinstance(teacher, (str, os.PathLike)):
+        return os.fspath(teacher)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return f"(a live object: {type(teacher).__name__})"

@@ -1,16 +1,21 @@
 """Where labelled states come from: environments under a control policy, or a dataset."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, final
 
 import torch
+from gymnasium import spaces
 from torch import Tensor
 
-from rldistill.core import Policy
+from rldistill.core import CategoricalHead, DeterministicHead, Head, Policy, PolicyInfo
+from rldistill.data.minari import MinariDataset
+from rldistill.data.rows import Dataset, Rows
+from rldistill.data.shards import ShardDataset
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskSpec
-from rldistill.errors import DatasetError
 from rldistill.evaluation.scores import training_seed
 from rldistill.rollout.collect import Collector, label
 from rldistill.rollout.control import Controller
@@ -86,52 +91,121 @@ class EnvironmentSource:
         )
 
 
-class Rows(Protocol):
-    """A dataset as rows in a fixed order."""
-
-    def __len__(self) -> int: ...
-
-    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-        """Observations [N, ...] and stored labels [N, outputs], or None where there are none."""
-        ...
-
-
 @final
-@dataclass(slots=True)
 class DatasetSource:
-    """Labelled states from a dataset, each row once; a teacher labels rows that have no label.
+    """Labelled states from a dataset: its rows once, as many at first as the memory holds.
+
+    A teacher labels the rows again; without one the stored labels are taken, and without labels the
+    recorded actions: all probability on the action that was taken, or the action itself.
 
     Attributes:
         dataset: the rows.
-        teacher: labels the rows again where given; None keeps the stored labels.
+        teacher: labels them, or None.
+        capacity: rows that the memory holds.
         device: where the tensors go.
-        position: rows given out so far.
     """
 
-    dataset: Rows
-    teacher: Policy | None
-    device: torch.device
-    position: int = 0
+    def __init__(
+        self, dataset: Dataset, teacher: Policy | None, capacity: int, device: torch.device
+    ) -> None:
+        self.dataset = dataset
+        self.teacher = teacher
+        self.capacity = capacity
+        self.device = device
+        self._pieces: Iterator[Rows] = iter(())
 
     def open(self, round_index: int) -> AbstractContextManager[object]:
+        # A resumed run has its rows in the memory, unless that was too large to save; reading them
+        # again does no harm, since they replace themselves.
         del round_index
+        self._pieces = self.dataset.iterate()
         return nullcontext()
 
     @torch.no_grad()
     def next_round(self, num_steps: int, round_index: int) -> Labelled:
-        """The next num_steps rows.
+        """The next rows, none once all were given; num_steps is counted whatever came."""
+        wanted = self.capacity if round_index == 0 else num_steps
+        observations: list[Tensor] = []
+        labels: list[Tensor] = []
+        for piece in self._pieces:
+            observations.append(torch.from_numpy(piece.observations).to(self.device))
+            labels.append(self._label(piece, observations[-1]))
+            wanted -= len(piece)
+            if wanted <= 0:
+                break
+        if not observations:
+            empty = torch.zeros((0, *self.dataset.observation_shape), device=self.device)
+            raw = torch.zeros((0, self.num_outputs), device=self.device)
+            return Labelled(empty, raw, torch.zeros(0, dtype=torch.bool), num_steps)
+        rows = torch.cat(observations)
+        valid = torch.ones(len(rows), dtype=torch.bool)
+        return Labelled(rows, torch.cat(labels), valid, num_steps)
 
-        Raises:
-            DatasetError: a row has no label and there is no teacher.
-        """
-        del round_index
-        stop = min(self.position + num_steps, len(self.dataset))
-        observations, stored = self.dataset.rows(self.position, stop)
-        self.position = stop
-        observations = observations.to(self.device)
+    @property
+    def num_outputs(self) -> int:
+        """Width of a label."""
         if self.teacher is not None:
-            stored = label(self.teacher, observations[None], [None])[0]
-        if stored is None:
-            raise DatasetError("the dataset has no labels: give a teacher to label its states")
-        valid = torch.ones(len(observations), dtype=torch.bool, device=self.device)
-        return Labelled(observations, stored.to(self.device), valid, num_steps)
+            return self.teacher.info.head.num_outputs
+        return recorded_info(self.dataset, "").head.num_outputs
+
+    def _label(self, piece: Rows, observations: Tensor) -> Tensor:
+        if self.teacher is not None:
+            return label(self.teacher, observations[None], [None])[0]
+        if piece.teacher_raw is not None:
+            return torch.from_numpy(piece.teacher_raw).to(self.device)
+        actions = torch.from_numpy(piece.actions).to(self.device)
+        if not isinstance(self.dataset.action_space, spaces.Discrete):
+            return actions
+        chosen = torch.nn.functional.one_hot(actions, int(self.dataset.action_space.n)).bool()
+        return torch.where(chosen, 0.0, -torch.inf)
+
+
+def recorded_info(dataset: Dataset, source: str) -> PolicyInfo:
+    """Whose labels a dataset holds, where no teacher makes new ones."""
+    shape = dataset.observation_shape
+    if isinstance(dataset, ShardDataset):
+        meta = dataset.meta
+        name, fingerprint, head = meta.teacher_name, meta.teacher_fingerprint, meta.head
+        note = f"none: the labels of {name} stored in {source}"
+    else:
+        name, fingerprint, head = "recorded actions", source, _head_of_actions(dataset.action_space)
+        note = f"none: the recorded actions of {source}"
+    return PolicyInfo(
+        name=name,
+        framework="dataset",
+        observation_shape=shape,
+        head=head,
+        acting_parameters=0,
+        parameters=0,
+        fingerprint=fingerprint,
+        source=source,
+        notes=(note,),
+    )
+
+
+def dataset_task(dataset: Dataset) -> TaskSpec | None:
+    """The task that a dataset says it is from, if it says one."""
+    if isinstance(dataset, ShardDataset):
+        return TaskSpec(id=dataset.meta.task_id, env_kwargs=dict(dataset.meta.env_kwargs))
+    task_id = dataset.task_id if isinstance(dataset, MinariDataset) else None
+    return TaskSpec(id=task_id) if task_id else None
+
+
+def _head_of_actions(space: spaces.Discrete | spaces.Box) -> Head:
+    if isinstance(space, spaces.Discrete):
+        return CategoricalHead(int(space.n))
+    low, high = (tuple(float(x) for x in bound) for bound in (space.low, space.high))
+    return DeterministicHead(low, high)
+
+
+def open_dataset(name: str | Path) -> Dataset:
+    """A folder of shards, or "minari:NAME".
+
+    Raises:
+        DatasetError: there is none, or it is damaged.
+        MissingExtraError: minari is not installed.
+    """
+    text = str(name)
+    if text.startswith("minari:"):
+        return MinariDataset(text.removeprefix("minari:"))
+    return ShardDataset(Path(name))

@@ -1,0 +1,110 @@
+"""rldistill evaluate: measure a policy, alone or against its teacher."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from rldistill.cli.common import interval, number, option, parse, print_json
+from rldistill.cli.main import EXIT_CHECK
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Measure a policy: returns with intervals, size, latency; against a teacher, the verdict too.
+
+    Example: rldistill evaluate runs/mine --task LunarLander-v3 --against teacher.zip
+    """
+
+    policy: Annotated[Path, tyro.conf.Positional, option("POLICY")]
+    """A run folder of ours, or a stable-baselines3 zip."""
+    task: Annotated[str, option("ID")]
+    """Environment id, for example LunarLander-v3."""
+    against: Annotated[Path | None, option("TEACHER")] = None
+    """The teacher that POLICY should hold up to."""
+    episodes: Annotated[int, option("N")] = 256
+    """Of each policy, rounded up to complete rounds. Default: 256."""
+    floor: Annotated[float, option("FRACTION")] = 0.95
+    """What the verdict is about. Default: 0.95 of the teacher's return."""
+    num_envs: Annotated[int | None, option("N")] = None
+    """Episodes per round. Default: 64, or fewer where fewer episodes are asked for."""
+    seed: Annotated[int, option("N")] = 0
+    """Of everything. Default: 0."""
+    backend: Annotated[
+        Literal["auto", "envpool", "gymnasium"], option("auto|envpool|gymnasium")
+    ] = "auto"
+    """Who steps the environments. Default: the fastest that is shown to be the same task."""
+    env_kwargs: Annotated[str | None, option("K=V,...")] = None
+    """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
+    wrapper: Annotated[str | None, option("MODULE:FN")] = None
+    """module:function, applied to each gymnasium environment."""
+    imports: Annotated[tuple[str, ...], option("MODULE...", "import")] = ()
+    """Modules imported first because they register environments."""
+    vecnormalize: Annotated[Path | None, option("PATH")] = None
+    """VecNormalize statistics of the teacher (of POLICY, where it is measured alone)."""
+    teacher_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
+    """How the teacher acts. Default: mode."""
+    student_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
+    """How POLICY acts. Default: mode."""
+    json: bool = False
+    """One JSON object on one line."""
+    check: bool = False
+    """Exit with 3 when the verdict is not `holds`."""
+
+
+def run(arguments: list[str]) -> int:
+    """Measure and print; returns the exit code."""
+    flags = parse(Flags, "evaluate", arguments)
+    record = measure(flags)
+    if flags.json:
+        print_json(record)
+    else:
+        show(record)
+    return EXIT_CHECK if flags.check and record["verdict"] != "holds" else 0
+
+
+def measure(flags: Flags) -> dict[str, Any]:
+    """Call evaluate() with these flags."""
+    from rldistill.core import Acting
+    from rldistill.envs.spec import TaskSpec
+    from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
+    from rldistill.recipes.models import parse_env_kwargs
+
+    task = TaskSpec(
+        id=flags.task,
+        backend=flags.backend,
+        env_kwargs=parse_env_kwargs(flags.env_kwargs or ""),
+        wrapper=flags.wrapper,
+        imports=flags.imports,
+    )
+    settings = EvaluationSettings(
+        episodes=flags.episodes,
+        num_envs=flags.num_envs,
+        floor=flags.floor,
+        seed=flags.seed,
+        student_act=Acting.parse(flags.student_act),
+        teacher_act=Acting.parse(flags.teacher_act),
+        vecnormalize=flags.vecnormalize,
+    )
+    return evaluate(flags.policy, task, against=flags.against, settings=settings)
+
+
+def show(record: dict[str, Any]) -> None:
+    """For people."""
+    import sys
+
+    from rldistill.cli.display import show_summary
+
+    between = interval(record["student_low"], record["student_high"])
+    lines = (
+        f"{record['task']} on {record['backend']}, {record['episodes']} episodes",
+        f"return     {number(record['student_return'])} {between} (mean, 95 % interval), "
+        f"IQM {number(record['student_iqm'])}, deviation {number(record['student_std'])}, "
+        f"{record['mean_length']:.0f} steps per episode",
+        f"size       {record['student_parameters']:,} parameters, {record['student_bytes']:,} bytes, "
+        f"{1e6 * record['latency_seconds']:.0f} microseconds per decision",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+    if record["teacher_return"] is not None:
+        show_summary(record)

@@ -1,0 +1,221 @@
+"""load_teacher: whatever holds a trained policy, made into one."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import nn
+
+from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
+from rldistill.errors import NotFiniteError, SettingError, TaskError
+from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
+from rldistill.teachers.sb3 import read_zip
+from rldistill.teachers.sb3_policy import build_policy
+from rldistill.teachers.vecnormalize import find_statistics, load_statistics, says_normalised
+
+STUDENT_FILES = ("student.json", "student.safetensors")
+
+
+def load_teacher(
+    source: object,
+    *,
+    vecnormalize: Path | str | None = None,
+    observation_shape: tuple[int, ...] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+    head: Head | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> NetworkPolicy:
+    """Load a policy from a file of others (nothing in it is run), a student or a live object.
+
+    Args:
+        source: path of a zip of stable-baselines3 or sb3-contrib, a run folder or its
+            student.safetensors, a live stable-baselines3 model, an nn.Module from observations
+            [B, ...] to raw outputs, a function from numpy observations to outputs or actions, or a
+            NetworkPolicy.
+        vecnormalize: VecNormalize statistics (vecnormalize.pkl, or an npz with mean and var) of a
+            zip; None looks for them beside it.
+        observation_shape: of the task, checked against the teacher.
+        action_space: of the task, checked too; gives the bounds that a file may lack.
+        head: what the outputs of a live module or function mean.
+        announce: called with one line that says what was found, then one per assumption. The same
+            lines are in info.notes.
+
+    Returns:
+        The frozen policy; value() works where info.value_units is not "none".
+
+    Raises:
+        TeacherFileError: missing, damaged, or not supported yet.
+        UnsafeFileError: refused, because reading on could run code or exhaust the machine.
+        NotFiniteError: a weight is NaN or infinite.
+        TaskError: teacher and task do not fit each other.
+        SettingError: a setting is missing, or has no effect on this source.
+    """
+    _require_effect(source, vecnormalize, head)
+    policy = _load(source, vecnormalize, observation_shape, action_space, head)
+    require_fit(policy, observation_shape, action_space)
+    _require_finite(policy)
+    for line in policy.info.notes if announce is not None else ():
+        announce(line)  # pyright: ignore[reportOptionalCall]
+    return policy
+
+
+def load_policy(source: Path | str) -> NetworkPolicy:
+    """Load a student of ours, or any policy that load_teacher reads, to act with.
+
+    Args:
+        source: a run folder, its student.safetensors, or a file of others.
+
+    Returns:
+        The policy; .predict(observation) has stable-baselines3's signature, .module is a plain
+        nn.Module.
+
+    Raises:
+        RldistillError: as load_teacher.
+    """
+    return load_teacher(source)
+
+
+def _load(
+    source: object,
+    vecnormalize: Path | str | None,
+    observation_shape: tuple[int, ...] | None,
+    action_space: spaces.Space[Any] | None,
+    head: Head | None,
+) -> NetworkPolicy:
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if _is_student(path):
+            return _load_student(path)
+        return _load_zip(path, None if vecnormalize is None else Path(vecnormalize), action_space)
+    if isinstance(source, NetworkPolicy):
+        return source
+    if is_sb3_model(source):
+        return from_sb3_model(source)
+    if isinstance(source, nn.Module):
+        return from_module(source, head, observation_shape, action_space)
+    if callable(source):
+        return from_function(source, head, observation_shape, action_space)
+    raise SettingError(
+        "a teacher must be a path, a stable-baselines3 model, an nn.Module, a function or a "
+        f"NetworkPolicy; got {type(source).__name__}"
+    )
+
+
+def _require_effect(source: object, vecnormalize: Path | str | None, head: Head | None) -> None:
+    is_path = isinstance(source, (str, Path))
+    if vecnormalize is not None and (not is_path or _is_student(Path(str(source)))):
+        raise SettingError(
+            "vecnormalize belongs to a zip of stable-baselines3; here it has no effect"
+        )
+    if head is not None and (is_path or isinstance(source, NetworkPolicy) or is_sb3_model(source)):
+        raise SettingError("head belongs to a live module or function; this source has its own")
+
+
+def _is_student(path: Path) -> bool:
+    return path.name in STUDENT_FILES or (path / "student.json").is_file()
+
+
+def _load_student(path: Path) -> NetworkPolicy:
+    from rldistill.students.store import load_student
+
+    policy = load_student(path)
+    info = policy.info
+    found = (
+        f"{info.name} (rldistill): {math.prod(info.observation_shape)} -> {info.head.num_outputs}, "
+        f"{info.acting_parameters:,} acting parameters, "
+        f"value {'no' if policy.critic is None else 'yes'}"
+    )
+    return _with_notes(policy, (found, *info.notes))
+
+
+def _load_zip(
+    path: Path, vecnormalize: Path | None, action_space: spaces.Space[Any] | None
+) -> NetworkPolicy:
+    saved = read_zip(path)
+    beside = vecnormalize or find_statistics(path)
+    statistics = None if beside is None else load_statistics(beside)
+    policy = build_policy(saved, statistics, action_space)
+    # Before a file has its statistics, only on-policy algorithms keep this key empty.
+    trained_so = policy.info.name in ("PPO", "A2C", "TRPO") and saved.settings.values.get(
+        "_last_original_obs"
+    )
+    said_by = says_normalised(path) or ("the file" if trained_so else None)
+    if statistics is None and said_by is not None:
+        hint = (
+            f"{said_by} says that its observations were normalised, but no vecnormalize.pkl or "
+            "obs_rms.npz lies beside it: without them (vecnormalize=PATH) it plays like random"
+        )
+        policy = _with_notes(policy, (*policy.info.notes, hint))
+    return policy
+
+
+def _with_notes(policy: NetworkPolicy, notes: tuple[str, ...]) -> NetworkPolicy:
+    return NetworkPolicy(
+        policy.module, dataclasses.replace(policy.info, notes=notes), policy.critic
+    )
+
+
+def require_fit(
+    policy: NetworkPolicy,
+    observation_shape: tuple[int, ...] | None,
+    action_space: spaces.Space[Any] | None,
+) -> None:
+    """Check that a policy sees and does what a task shows and takes; None is not checked.
+
+    Raises:
+        TaskError: it does not; the message says both sides.
+    """
+    info = policy.info
+    if observation_shape is not None and tuple(observation_shape) != info.observation_shape:
+        raise TaskError(
+            f"{info.source}: the teacher takes observations of shape {info.observation_shape}, "
+            f"the task gives {tuple(observation_shape)}"
+        )
+    discrete = isinstance(info.head, (CategoricalHead, QValueHead))
+    if isinstance(info.head, (CategoricalHead, QValueHead)):
+        teacher = f"chooses among {info.head.num_actions} actions"
+        own = info.head.num_actions
+    else:
+        own = len(info.head.low)
+        teacher = f"gives {own} continuous action dimensions"
+    if isinstance(action_space, spaces.Discrete):
+        fits, task = (
+            discrete and own == int(action_space.n),
+            f"takes one of {action_space.n} actions",
+        )
+    elif isinstance(action_space, spaces.Box):
+        count = math.prod(action_space.shape)
+        fits, task = not discrete and own == count, f"takes {count} continuous action dimensions"
+    else:
+        fits, task = action_space is None, f"takes {action_space}"
+    if not fits:
+        raise TaskError(f"{info.source}: the teacher {teacher}, the task {task}")
+
+
+def _require_finite(policy: NetworkPolicy) -> None:
+    """Finite weights can still overflow: try an observation of zeros."""
+    info = policy.info
+    device = next((p.device for p in policy.module.parameters()), torch.device("cpu"))
+    with torch.no_grad():
+        outputs = policy.module(torch.zeros((1, *info.observation_shape), device=device))
+    if not bool(outputs.isfinite().all()):
+        raise NotFiniteError(
+            f"{info.source}: its outputs are NaN or infinite on an observation of zeros"
+        )
+
+
+def load_policy(source: object, *, vecnormalize: Path | str | None = None) -> NetworkPolicy:
+    """Load a policy to act with: `load_policy(run).predict(observation)`, as load_teacher reads it.
+
+    Args:
+        source: a run folder, a file, or a live object.
+        vecnormalize: statistics of a zip of stable-baselines3; None looks beside it.
+
+    Raises:
+        TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher.
+    """
+    return load_teacher(source, vecnormalize=vecnormalize)

@@ -1,0 +1,101 @@
+"""What was asked of a run, and the choices that follow from it alone."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.spec import TaskSpec
+from rldistill.errors import SettingError
+from rldistill.runs import RunFolder, default_run_path
+from rldistill.train.settings import Settings
+
+# Nets up to this many parameters are faster on one thread: a batch is too little work to share.
+SMALL_NETWORK = 500_000
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        teacher: a path, or a live object; None learns from what a dataset recorded.
+        task: None where a dataset says it, or where there is no verdict; else an id, a TaskSpec, a factory of gymnasium environments, a vector environment.
+        student: a spec, or a policy made by make_student; None: an MLP of a tenth of the teacher.
+        out: the run folder; None: a new one under runs/.
+        resume: continue the run in `out`.
+        settings: everything else.
+    """
+
+    teacher: Any
+    task: TaskSource | None
+    student: str | NetworkPolicy | None
+    out: Path | None
+    resume: bool
+    settings: Settings
+
+
+def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
+    """The task with the settings that concern it.
+
+    Raises:
+        SettingError: a setting has no effect beside the others.
+    """
+    spec = task_spec(task)
+    given = {
+        "backend": settings.backend if settings.backend != "auto" else spec.backend,
+        "env_kwargs": settings.env_kwargs or spec.env_kwargs,
+        "wrapper": settings.wrapper or spec.wrapper,
+        "imports": settings.imports or spec.imports,
+    }
+    return replace(spec, **given)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" is the CPU: MLP students are too small to feed a GPU.
+
+    Raises:
+        SettingError: CUDA is asked for and not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device cuda: this PyTorch sees no CUDA device; use --device cpu")
+    return torch.device("cuda" if name == "cuda" else "cpu")
+
+
+def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
+    """Torch threads for networks of these sizes."""
+    small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
+    return 1 if small else torch.get_num_threads()
+
+
+def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
+    """How many environments are stepped together.
+
+    Raises:
+        SettingError: a live vector environment has another number.
+    """
+    if task.vector_env is None:
+        return asked or default
+    count = int(task.vector_env.num_envs)
+    if asked not in (None, count):
+        raise SettingError(f"num_envs is {asked}; the vector environment given has {count}")
+    return count
+
+
+def open_folder(request: Request, task: str, student: str) -> RunFolder:
+    """The run folder: made, or opened to resume.
+
+    Raises:
+        RunFolderError: it exists, is not ours, or cannot be written.
+    """
+    if request.resume:
+        if request.out is None:
+            raise SettingError("resume needs the run folder")
+        return RunFolder.open(request.out)
+    return RunFolder.create(
+        request.out or default_run_path(task, student), force=request.settings.force
+    )
