@@ -2,9 +2,9 @@
 
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rldistill.cli.common import number, parse, print_json
+from rldistill.cli.common import number, option, parse, print_json
 from rldistill.cli.main import EXIT_USAGE
 from rldistill.errors import SettingError, did_you_mean
 
@@ -27,20 +27,23 @@ class Flags:
     Example: rldistill lab field --method on-policy-distill+R --world counterexample --loss figure2
     """
 
-    method: str
+    method: Annotated[str, option("ROW")]
     """A row of Table 1, for example n-distill, or with the return: n-distill+R."""
-    world: str
+    world: Annotated[str, option("NAME")]
     """counterexample, corridor, grid, chain or random."""
-    loss: Literal["cross-entropy", "figure2"] = "cross-entropy"
-    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample."""
-    seed: int = 0
-    """Of the world, where it is random, and of the sampled parameters."""
-    size: int | None = None
+    loss: Annotated[Literal["cross-entropy", "figure2"], option("cross-entropy|figure2")] = (
+        "cross-entropy"
+    )
+    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample. Default:
+    cross-entropy, for rows with a loss."""
+    seed: Annotated[int, option("N")] = 0
+    """Of the world, where it is random, and of the sampled parameters. Default: 0."""
+    size: Annotated[int | None, option("N")] = None
     """Cells of a corridor (19), side of a grid (20), states of a chain (5) or random world (5)."""
-    actions: int | None = None
+    actions: Annotated[int | None, option("N")] = None
     """More actions than the world has: padded with copies."""
-    points: int = 5
-    """Parameter points at which the Jacobian is looked at; standard normal logits."""
+    points: Annotated[int, option("N")] = 5
+    """Parameter points at which the Jacobian is looked at: standard normal logits. Default: 5."""
     json: bool = False
     """One JSON object: method, world, is_gradient, asymmetry and the other evidence."""
 

@@ -161,7 +161,7 @@ def work_around(
 ) -> float:
     """The integral of update . d theta around a circle; 0 for a gradient (Stokes).
 
-    By the trapezoid rule on 128 points, which converges faster than any power of their number for
+    By the trapezoid rule on 48 points, which converges faster than any power of their number for
     smooth updates.
 
     Args:
@@ -176,7 +176,7 @@ def work_around(
     first, second = pair
     if first == second:
         return 0.0
-    total, num_points = 0.0, 128
+    total, num_points = 0.0, 48
     for angle in np.linspace(0.0, 2 * np.pi, num_points, endpoint=False):
         point = theta.copy()
         point[first] += radius * np.cos(angle)

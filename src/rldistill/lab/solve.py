@@ -142,6 +142,11 @@ def value_iteration(mdp: Mdp) -> Optimum:
     return Optimum(best, reward_table(mdp) + next_values(mdp, best), policy)
 
 
+def optimal_advantages(optimum: Optimum) -> FloatArray:
+    """A*(s, a) = Q*(s, a) - V*(s) [S, A], at most 0."""
+    return optimum.action_values - optimum.values[:, None]
+
+
 def greedy(table: FloatArray) -> FloatArray:
     """A policy [S, A] that takes the largest entry of a table [S, A]; the first of equals.
 

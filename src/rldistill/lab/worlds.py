@@ -191,11 +191,12 @@ def pad_with_copies(mdp: Mdp, num_actions: int) -> Mdp:
     of actions to choose between: the variance of what is learnt from a sampled one.
 
     Raises:
-        SettingError: fewer actions than the world has.
+        SettingError: fewer actions than the world has, or more than memory allows.
     """
     own = mdp.num_actions
     if num_actions < own:
         raise SettingError(f"{mdp.name} has {own} actions already, got {num_actions}; give more")
+    check_memory(mdp.name, mdp.num_states, mdp.num_effects, num_actions)
     return replace(mdp, effects=mdp.effects[np.arange(num_actions) % own])
 
 
