@@ -180,6 +180,21 @@ def with_rewards(mdp: Mdp, table: np.ndarray) -> Mdp:
     return from_tables("shaped", mdp.start, mdp.transitions, table)
 
 
+def test_the_optimum_of_n_distillation_is_not_always_the_teacher():
+    """The states that cost least are those where the teacher is sure, so that it pays to be there.
+
+    At the teacher on-policy distillation stands still; N-distillation moves on, unless every
+    action leads to states of the same cost.
+    """
+    problem = random_problem(0)
+    at_teacher = np.log(problem.teacher).reshape(-1)
+    np.testing.assert_allclose(
+        exact_update("on-policy-distill", problem)(at_teacher), 0, atol=1e-12
+    )
+    assert np.abs(exact_update("n-distill", problem)(at_teacher)).max() > 1e-2
+    np.testing.assert_allclose(exact_update("kl-regularised", problem)(at_teacher), 0, atol=1e-12)
+
+
 def test_given_teacher_values_are_used():
     problem = random_problem(0)
     wrong = replace(problem, teacher_values=np.arange(4.0))

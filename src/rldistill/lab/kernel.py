@@ -1,7 +1,7 @@
 """The inner loops of the simulations, in the part of Python that numba compiles.
 
 This is the only file that imports numba. Without it the same functions run as plain Python, with
-the same results and about a hundred times slower.
+the same results up to rounding, some hundred times slower.
 
 Who calls this: rldistill.lab.simulate (students) and rldistill.lab.teachers (Q-learning).
 """
