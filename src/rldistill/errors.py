@@ -19,7 +19,7 @@ class SettingError(RldistillError, ValueError):
 
 
 class TeacherFileError(RldistillError):
-    """A policy file that cannot be read: missing, truncated, of an unknown format, or inconsistent."""
+    """A policy file that cannot be read: missing, truncated, of unknown format, or inconsistent."""
 
 
 class UnsafeFileError(TeacherFileError):
@@ -77,8 +77,8 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # it is there, and lacks something itself
         raise MissingExtraError(
             f'{module} is not installed; run: pip install "rldistill[{extra}]"'
         ) from error

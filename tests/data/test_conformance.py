@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import NUM_ACTIONS, Recording, label_of, record
 from gymnasium import spaces
-from test_shards import write
+from recording import NUM_ACTIONS, Recording, label_of, record, write
 
 from rldistill.data.minari import MinariDataset
 from rldistill.data.replay import Replay

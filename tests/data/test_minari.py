@@ -10,9 +10,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import record
 from gymnasium import spaces
-from test_shards import write
+from recording import record, write
 
 from rldistill.data import minari as ours_to_theirs
 from rldistill.data.minari import MinariDataset, export_minari

@@ -185,6 +185,17 @@ def test_a_missing_simulator_names_its_extra(
         make(TaskSpec(id=task_id, backend="gymnasium"), 1, 0)
 
 
+def test_an_extra_that_is_there_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another refusal by gymnasium is passed on in its own words."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise gymnasium.error.Error("not on a Sunday")
+
+    monkeypatch.setattr(gymnasium, "make", refuse)
+    with pytest.raises(TaskError, match="cannot make BipedalWalker-v3: not on a Sunday"):
+        make(TaskSpec(id="BipedalWalker-v3", backend="gymnasium"), 1, 0)
+
+
 def test_kwargs_and_wrappers_reach_the_environment() -> None:
     """FrozenLake 8x8 has 64 fields; toy:shout multiplies the reward by ten."""
     with make(TaskSpec(id="FrozenLake-v1", env_kwargs={"map_name": "8x8"}), 1, 0) as envs:

@@ -58,13 +58,16 @@ def test_a_candidate_below_the_floor_is_given_up_at_128():
     assert state.add_round(*rounds(200, seed=3)).decision == "give-up"
 
 
-def test_a_candidate_too_close_to_call_is_given_up_at_1024():
-    """Always a hair above the floor: the episodes run out."""
+@pytest.mark.parametrize(
+    ("edge", "episodes"), [(0.01, 128), (1.0, 1024)], ids=["a hair above", "a little above"]
+)
+def test_a_candidate_too_close_to_call_is_given_up(edge: float, episodes: int):
+    """At once where a forecast says that it is hopeless, else when the episodes run out."""
     state = SequentialVerdict(floor=0.95)
     while state.decision == "continue":
         _, teacher, random = rounds(0, seed=state.episodes)
-        state = state.add_round(0.95 * teacher + 0.05 * random + 0.01, teacher, random)
-    assert (state.decision, state.episodes) == ("give-up", 1024)
+        state = state.add_round(0.95 * teacher + 0.05 * random + edge, teacher, random)
+    assert (state.decision, state.episodes) == ("give-up", episodes)
 
 
 def test_no_candidate_holds_against_a_teacher_like_the_random_policy():

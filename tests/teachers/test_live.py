@@ -47,6 +47,9 @@ def test_the_vecnormalize_of_a_live_model_is_taken_along(saved, blank, tmp_path)
     theirs = model.policy.predict_values(normal).squeeze(-1).detach()
     torch.testing.assert_close(live.value(x), 3.0 * theirs, rtol=1e-5, atol=1e-5)
     assert "VecNormalize of the model: clip 1.5" in live.info.notes[0]
+    env.obs_rms.mean = np.zeros(3)
+    assert load_teacher(model).info.fingerprint != live.info.fingerprint
+    env.obs_rms.mean = np.array([1.0, 2.0, 3.0])
     env.save(path.parent / "vecnormalize.pkl")
     assert torch.equal(load_teacher(path).raw(x), live.raw(x))
 

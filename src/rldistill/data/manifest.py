@@ -10,26 +10,13 @@ from typing import Any, final
 import numpy as np
 from gymnasium import spaces
 
-from rldistill.core import (
-    CategoricalHead,
-    DeterministicHead,
-    GaussianHead,
-    Head,
-    QValueHead,
-    SquashedGaussianHead,
-)
+from rldistill.core import CategoricalHead, Head, QValueHead, head_from_json, head_to_json
 from rldistill.errors import DatasetError, RunFolderError
 from rldistill.runs import read_json, to_json
 
 FORMAT = "rldistill dataset"
 FORMAT_VERSION = 1
 MANIFEST = "dataset.json"
-_HEADS = {
-    kind.__name__: kind
-    for kind in (
-        CategoricalHead, QValueHead, GaussianHead, SquashedGaussianHead, DeterministicHead,
-    )
-}  # fmt: skip
 
 
 @final
@@ -119,7 +106,7 @@ def shard_name(index: int) -> str:
 def manifest_text(meta: DatasetMeta, shards: list[Shard], complete: bool) -> str:
     """The text of dataset.json."""
     fields = {field.name: getattr(meta, field.name) for field in dataclasses.fields(meta)}
-    fields["head"] = {"kind": type(meta.head).__name__, **dataclasses.asdict(meta.head)}
+    fields["head"] = head_to_json(meta.head)
     written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return to_json(
         {
@@ -171,7 +158,7 @@ def _meta(found: dict[str, Any]) -> DatasetMeta:
         env_kwargs=_typed(found, "env_kwargs", dict),
         observation_shape=_shape(_typed(found, "observation_shape", list)),
         observation_dtype=found["observation_dtype"],
-        head=_head(_typed(found, "head", dict)),
+        head=head_from_json(found.get("head")),
         teacher_name=_typed(found, "teacher_name", str),
         teacher_fingerprint=_typed(found, "teacher_fingerprint", str),
         acting=_typed(found, "acting", str),
@@ -198,17 +185,3 @@ def _shape(sizes: list[object]) -> tuple[int, ...]:
     if not 1 <= len(shape) <= 8:
         raise ValueError(f"observation_shape is {sizes}")
     return shape
-
-
-def _head(found: dict[str, Any]) -> Head:
-    kind = _HEADS[found["kind"]]
-    if kind is CategoricalHead or kind is QValueHead:
-        return kind(_count(found["num_actions"], 1, 2**24))
-    # An infinite bound is null in JSON.
-    low = tuple(-np.inf if x is None else float(x) for x in found["low"])
-    high = tuple(np.inf if x is None else float(x) for x in found["high"])
-    if not 1 <= len(low) == len(high):
-        raise ValueError("the action bounds differ in length")
-    if not all(least <= most for least, most in zip(low, high, strict=True)):
-        raise ValueError("a lower action bound is above its upper one")
-    return kind(low, high)

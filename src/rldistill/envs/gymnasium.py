@@ -26,7 +26,7 @@ class GymnasiumSimulator:
     """B gymnasium environments, one after the other.
 
     A loop of our own instead of gymnasium.vector.SyncVectorEnv: it drops the infos, which makes it
-    about 10 % faster on light environments, and it knows which environment raised.
+    2 to 6 % faster (64 envs, CPU time), and it knows which environment raised.
     """
 
     def __init__(self, envs: list[Env]) -> None:

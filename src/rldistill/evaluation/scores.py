@@ -56,9 +56,7 @@ def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
     return lambda observations: uniform_actions(space, len(observations), generator)
 
 
-def play_round(
-    env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False
-) -> Round:
+def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
     """Play one complete round: each environment's first episode after this seed, then stop.
 
     Environments that finish early go on stepping (a vector environment has no half step), but what

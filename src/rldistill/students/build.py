@@ -7,10 +7,12 @@ from gymnasium import spaces
 
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
 from rldistill.errors import TaskError
-from rldistill.students.mlp import Mlp, num_parameters
+from rldistill.students.mlp import Mlp, num_parameters, output_sizes
 from rldistill.students.specs import MlpSpec, parse_spec
 
-TEACHER_SHARE = 0.1
+# The default student has at most one part in this many of its teacher's acting parameters.
+SHARE_OF_TEACHER = 10
+SMALLEST_WIDTH = 4
 
 
 def make_student(
@@ -60,15 +62,16 @@ def make_student(
 def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:
     """Two equal hidden layers with at most a tenth of the teacher's acting parameters.
 
-    With w the width: w (O + 1) + w (w + 1) + out (w + 1) <= budget, solved for w. Never below 4 wide.
+    The largest width w with w (O + 1) + w (w + 1) + n (w + 1) + s <= teacher_parameters / 10,
+    where n is the width of the last layer and s counts the parameters beside the layers (a
+    Gaussian policy's log standard deviations). Never below 4 wide, whatever the teacher.
 
     >>> from rldistill.core import CategoricalHead
     >>> str(default_spec(8, CategoricalHead(4), 4996))
     'mlp:15,15'
     """
-    budget = TEACHER_SHARE * teacher_parameters
-    # A Gaussian head's log standard deviations (half its outputs) are parameters too, or outputs.
-    outputs = head.num_outputs
-    b = num_inputs + 2 + outputs
-    width = int((-b + math.sqrt(max(b * b - 4 * (outputs - budget), 0.0))) / 2)
-    return MlpSpec(hidden=(max(width, 4),) * 2)
+    n, s = output_sizes(head)
+    b, c = num_inputs + 2 + n, n + s - teacher_parameters // SHARE_OF_TEACHER
+    # Exact in integers: w = floor((-b + sqrt(b^2 - 4 c)) / 2), and b >= 0.
+    width = (math.isqrt(max(b * b - 4 * c, 0)) - b) // 2
+    return MlpSpec(hidden=(max(width, SMALLEST_WIDTH),) * 2)

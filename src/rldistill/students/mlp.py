@@ -1,5 +1,6 @@
-"""MLP students: plain modules from observations [..., O] to the raw outputs of a head."""
+"""MLP students: plain modules from observations [B, O] to the raw outputs of a head."""
 
+import copy
 import math
 from typing import final
 
@@ -12,7 +13,7 @@ from rldistill.core import (
     Head,
     SquashedGaussianHead,
 )
-from rldistill.errors import NotFiniteError
+from rldistill.errors import NotFiniteError, ShapeError
 from rldistill.maths import gaussian
 from rldistill.students.specs import ACTIVATIONS, MlpSpec
 
@@ -20,11 +21,17 @@ from rldistill.students.specs import ACTIVATIONS, MlpSpec
 LOG_STD_RANGE = (-20.0, 2.0)
 # Features whose deviation is below this share of their size are constants: they are only centred.
 CONSTANT_FEATURE = 1e-6
+# Folding loses about 2^-24 of the largest sum over inputs of |weight * mean / std|: 128 keep it
+# exact to 1e-5 before the first activation.
+FOLD_LIMIT = 128.0
 
 
 @final
 class InputNormaliser(nn.Module):
-    """(x - mean) / std per feature, clipped to [-clip, clip] where clip is finite."""
+    """(x - mean) / std per feature, clipped to [-clip, clip] where there is a clip.
+
+    stays says that it is part of the network that acts, and not to be folded into the first layer.
+    """
 
     mean: Tensor
     inverse_std: Tensor
@@ -32,6 +39,7 @@ class InputNormaliser(nn.Module):
     def __init__(self, num_inputs: int, clip: float | None = None) -> None:
         super().__init__()
         self.clip = clip
+        self.stays = clip is not None
         self.register_buffer("mean", torch.zeros(num_inputs))
         self.register_buffer("inverse_std", torch.ones(num_inputs))
 
@@ -43,8 +51,11 @@ class InputNormaliser(nn.Module):
         """Take mean and standard deviation from observations [N, O].
 
         Raises:
+            ShapeError: there are no observations.
             NotFiniteError: an observation is NaN or infinite.
         """
+        if len(observations) == 0:
+            raise ShapeError("cannot normalise inputs: there are no observations")
         if not bool(observations.isfinite().all()):
             raise NotFiniteError("cannot normalise inputs: an observation is NaN or infinite")
         x = observations.double()
@@ -58,9 +69,9 @@ class InputNormaliser(nn.Module):
 class Mlp(nn.Module):
     """Input normaliser, hidden layers, and the raw outputs that the head reads.
 
-    A Gaussian student has one learned log standard deviation per action dimension, as PPO's
-    policies do; a squashed Gaussian one computes it from the state, as SAC's do; a deterministic one
-    squashes its output into the action bounds where they are finite.
+    A Gaussian student has one learned log standard deviation per action dimension, as PPO's do; a
+    squashed Gaussian one computes it from the state, as SAC's do; a deterministic one squashes its
+    output into the action bounds where they are finite.
     """
 
     def __init__(self, spec: MlpSpec, num_inputs: int, head: Head) -> None:
@@ -69,13 +80,13 @@ class Mlp(nn.Module):
         self.head = head
         self.num_inputs = num_inputs
         self.normaliser: InputNormaliser | None = InputNormaliser(num_inputs, spec.clip)
-        self.layers = _layers(spec, num_inputs, _num_network_outputs(head))
+        self.layers = _layers(spec, num_inputs, output_sizes(head)[0])
         self.log_std: nn.Parameter | None = None
         if isinstance(head, GaussianHead):
             self.log_std = nn.Parameter(torch.zeros(len(head.low)))
 
     def forward(self, observations: Tensor) -> Tensor:
-        x = observations.flatten(1).to(self.layers[0].weight.dtype)  # pyright: ignore[reportArgumentType]
+        x = observations.flatten(1).float()
         out = self.layers(x if self.normaliser is None else self.normaliser(x))
         if self.log_std is not None:
             return torch.cat([out, self.log_std.expand_as(out)], -1)
@@ -83,31 +94,39 @@ class Mlp(nn.Module):
             mean, log_std = out.chunk(2, -1)
             return torch.cat([mean, log_std.clamp(*LOG_STD_RANGE)], -1)
         if isinstance(self.head, DeterministicHead):
-            low, high = out.new_tensor(self.head.low), out.new_tensor(self.head.high)
-            bounded = low.isfinite() & high.isfinite()
-            return torch.where(bounded, gaussian.squash(out, low, high), out)
+            return _squash_where_bounded(out, self.head)
         return out
 
     def folded(self) -> "Mlp":
         """An equal network whose affine normaliser is folded into the first layer.
 
         W' = W diag(1/std), b' = b - W (mean/std), computed in float64. A clipping normaliser is not
-        affine and stays a layer. Returns a copy; this network can go on training.
+        affine and stays a layer, and so does one whose means dwarf its deviations: there W' x and
+        b' nearly cancel, which float32 cannot do. Returns a copy on the CPU; this network can go on
+        training.
         """
-        copy = Mlp(self.spec, self.num_inputs, self.head)
-        copy.load_state_dict(self.state_dict())
-        if copy.normaliser is None or copy.normaliser.clip is not None:
-            return copy
-        first = copy.layers[0]
+        own = copy.deepcopy(self).cpu().requires_grad_(False)
+        if own.normaliser is None:
+            return own
+        first = own.layers[0]
         assert isinstance(first, nn.Linear)
-        with torch.no_grad():
-            inverse_std = copy.normaliser.inverse_std.double()
-            weight = first.weight.double() * inverse_std
-            bias = first.bias.double() - weight @ copy.normaliser.mean.double()
-            first.weight.copy_(weight)
-            first.bias.copy_(bias)
-        copy.normaliser = None
-        return copy
+        weight = first.weight.double() * own.normaliser.inverse_std.double()
+        shift = weight * own.normaliser.mean.double()
+        if own.normaliser.clip is not None or float(shift.abs().sum(-1).max()) > FOLD_LIMIT:
+            own.normaliser.stays = True
+            return own
+        first.bias.copy_(first.bias.double() - shift.sum(-1))
+        first.weight.copy_(weight)
+        own.normaliser = None
+        return own
+
+
+def _squash_where_bounded(out: Tensor, head: DeterministicHead) -> Tensor:
+    low, high = out.new_tensor(head.low), out.new_tensor(head.high)
+    bounded = low.isfinite() & high.isfinite()
+    # Finite stand-ins: where() alone would pass a NaN gradient from the branch it does not take.
+    low, high = (torch.where(bounded, bound, 0.0) for bound in (low, high))
+    return torch.where(bounded, gaussian.squash(out, low, high), out)
 
 
 def num_parameters(module: nn.Module) -> int:
@@ -115,13 +134,20 @@ def num_parameters(module: nn.Module) -> int:
     kept = [
         layer.mean.numel() + layer.inverse_std.numel()
         for layer in module.modules()
-        if isinstance(layer, InputNormaliser) and layer.clip is not None
+        if isinstance(layer, InputNormaliser) and layer.stays
     ]
     return sum(parameter.numel() for parameter in module.parameters()) + sum(kept)
 
 
-def _num_network_outputs(head: Head) -> int:
-    return head.num_outputs // 2 if isinstance(head, GaussianHead) else head.num_outputs
+def output_sizes(head: Head) -> tuple[int, int]:
+    """Width of the last layer, and how many parameters beside the layers an Mlp with this head has.
+
+    >>> output_sizes(GaussianHead((-1.0, -1.0), (1.0, 1.0)))
+    (2, 2)
+    """
+    if isinstance(head, GaussianHead):
+        return len(head.low), len(head.low)
+    return head.num_outputs, 0
 
 
 def _layers(spec: MlpSpec, num_inputs: int, num_outputs: int) -> nn.Sequential:

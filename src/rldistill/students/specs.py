@@ -1,8 +1,10 @@
 """Student specs: the short text that names a network, such as "mlp:32,32" or "mlp:64,64,relu"."""
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
@@ -19,6 +21,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 INITS = ("orthogonal", "torch")
 FAMILIES = ("mlp",)
 LARGEST_WIDTH = 65_536
+MOST_LAYERS = 64
+LONGEST_SPEC = 1000
+# Nine digits are far too wide already; more could be made slow to read.
+_WIDTH = re.compile(r"-?[0-9]{1,9}")
 
 
 @final
@@ -33,6 +39,9 @@ class MlpSpec:
         init: "orthogonal" (gain sqrt 2, last layer 0.01) or "torch" (PyTorch's default).
         clip: normalised inputs are clipped to [-clip, clip]; None leaves the input normaliser
             affine, so that it folds into the first layer when the student is saved.
+
+    Raises:
+        SettingError: a setting is unknown or out of range.
     """
 
     hidden: tuple[int, ...] = (32, 32)
@@ -40,6 +49,26 @@ class MlpSpec:
     layer_norm: bool = False
     init: str = "orthogonal"
     clip: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.hidden) > MOST_LAYERS:
+            raise SettingError(
+                f"an MLP has at most {MOST_LAYERS} hidden layers, got {len(self.hidden)}"
+            )
+        for width in self.hidden:
+            if not 1 <= width <= LARGEST_WIDTH:
+                raise SettingError(f"a hidden width must be 1 to {LARGEST_WIDTH:,}, got {width}")
+        for name, value, known in (
+            ("activation", self.activation, tuple(ACTIVATIONS)),
+            ("init", self.init, INITS),
+        ):
+            if value not in known:
+                raise SettingError(
+                    f"{name} must be one of {', '.join(known)}; got {value!r}."
+                    + did_you_mean(value, known)
+                )
+        if self.clip is not None and not 0 < self.clip < math.inf:
+            raise SettingError(f"clip must be a finite number above 0, got {self.clip}")
 
     def __str__(self) -> str:
         words = [str(width) for width in self.hidden] or ["linear"]
@@ -50,7 +79,7 @@ class MlpSpec:
         if self.init != "orthogonal":
             words.append(f"init={self.init}")
         if self.clip is not None:
-            words.append(f"clip={self.clip:g}")
+            words.append(f"clip={self.clip!r}".removesuffix(".0"))
         return "mlp:" + ",".join(words)
 
 
@@ -58,67 +87,69 @@ def parse_spec(text: str) -> MlpSpec:
     """Read a student spec: mlp:WIDTH,...[,ACTIVATION][,layernorm][,init=NAME][,clip=NUMBER].
 
     Raises:
-        SettingError: unknown family or word (near names are given), or a width below 1.
+        SettingError: unknown family or word (near names are given), a width below 1, or a setting
+            that is given twice or has no effect.
 
     >>> parse_spec("mlp:64,32,relu").hidden
     (64, 32)
     >>> str(parse_spec("mlp:linear"))
     'mlp:linear'
     """
+    if len(text) > LONGEST_SPEC:
+        raise SettingError(f"student {text!r:.80}: a spec has at most {LONGEST_SPEC} characters")
     family, colon, rest = text.strip().partition(":")
     if family not in FAMILIES:
         raise SettingError(
-            f"student {text!r}: unknown family {family!r}; known: {', '.join(FAMILIES)}."
-            + did_you_mean(family, FAMILIES)
+            f"student {text!r:.80}: unknown family {family!r:.40}; known: {', '.join(FAMILIES)}."
+            + did_you_mean(family[:40], FAMILIES)
         )
-    words = [word.strip() for word in rest.split(",")] if rest else []
+    words = [word.strip() for word in rest.split(",")] if rest.strip() else []
     if not colon or not words:
         raise SettingError(f"student {text!r}: give the hidden widths, for example mlp:32,32")
-    settings: dict[str, object] = {}
+    try:
+        return _spec(words)
+    except SettingError as error:
+        raise SettingError(f"student {text!r:.80}: {error}") from None
+
+
+def _spec(words: list[str]) -> MlpSpec:
+    settings: dict[str, Any] = {}
     hidden: list[int] = []
     for word in words:
-        if word.lstrip("-").isdigit():
-            hidden.append(_width(text, int(word)))
-        else:
-            _set_option(text, word, settings)
-    if not hidden and "linear" not in words:
-        raise SettingError(f"student {text!r}: give the hidden widths, or mlp:linear for none")
-    return MlpSpec(hidden=tuple(hidden), **settings)  # pyright: ignore[reportArgumentType]
+        if _WIDTH.fullmatch(word):
+            hidden.append(int(word))
+            continue
+        name, value = _option(word)
+        if name in settings:
+            raise SettingError(f"{name} is given twice")
+        settings[name] = value
+    linear = settings.pop("linear", False)
+    if linear and hidden:
+        raise SettingError("linear means no hidden layer; leave it or the widths out")
+    if not linear and not hidden:
+        raise SettingError("give the hidden widths, or mlp:linear for none")
+    if linear and not settings.keys().isdisjoint(("activation", "layer_norm")):
+        raise SettingError("activation and layernorm have no effect without a hidden layer")
+    return MlpSpec(hidden=tuple(hidden), **settings)
 
 
-def _width(text: str, width: int) -> int:
-    if not 1 <= width <= LARGEST_WIDTH:
-        raise SettingError(
-            f"student {text!r}: a hidden width must be 1 to {LARGEST_WIDTH:,}, got {width}"
-        )
-    return width
-
-
-def _set_option(text: str, word: str, settings: dict[str, object]) -> None:
+def _option(word: str) -> tuple[str, object]:
+    """Name and value of the setting that a word stands for."""
     name, equals, value = word.partition("=")
     if word in ACTIVATIONS:
-        settings["activation"] = word
-    elif word == "layernorm":
-        settings["layer_norm"] = True
-    elif name == "init" and equals:
-        if value not in INITS:
-            raise SettingError(f"student {text!r}: init must be one of {', '.join(INITS)}")
-        settings["init"] = value
-    elif name == "clip" and equals:
-        settings["clip"] = _clip(text, value)
-    elif word != "linear":
-        known = [*ACTIVATIONS, "layernorm", "init=", "clip=", "linear"]
-        raise SettingError(
-            f"student {text!r}: unknown word {word!r}; known: {', '.join(known)}."
-            + did_you_mean(word, known)
-        )
-
-
-def _clip(text: str, value: str) -> float:
-    try:
-        clip = float(value)
-    except ValueError:
-        clip = -1.0
-    if not clip > 0:
-        raise SettingError(f"student {text!r}: clip must be a number above 0, got {value!r}")
-    return clip
+        return "activation", word
+    if word == "layernorm":
+        return "layer_norm", True
+    if word == "linear":
+        return "linear", True
+    if name == "init" and equals:
+        return "init", value
+    if name == "clip" and equals:
+        try:
+            return "clip", float(value)
+        except ValueError:
+            raise SettingError(f"clip must be a number above 0, got {value!r}") from None
+    known = [*ACTIVATIONS, "layernorm", "init=", "clip=", "linear"]
+    raise SettingError(
+        f"unknown word {word!r:.40}; known: {', '.join(known)}." + did_you_mean(word[:40], known)
+    )

@@ -3,41 +3,30 @@
 Both are plain data: reading them runs nothing.
 """
 
-import dataclasses
 import hashlib
-import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from rldistill.core import (
-    CategoricalHead,
-    DeterministicHead,
-    GaussianHead,
-    Head,
-    NetworkPolicy,
-    PolicyInfo,
-    QValueHead,
-    SquashedGaussianHead,
-)
-from rldistill.errors import NotFiniteError, TeacherFileError
-from rldistill.runs import atomic_write
+from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_from_json, head_to_json
+from rldistill.errors import NotFiniteError, RunFolderError, SettingError, TeacherFileError
+from rldistill.runs import atomic_write, read_json, to_json
 from rldistill.students.mlp import Mlp, num_parameters
-from rldistill.students.specs import parse_spec
+from rldistill.students.specs import MlpSpec, parse_spec
 
 FORMAT = 1
-LARGEST_CARD = 1 << 20
-HEADS: dict[str, type[Any]] = {
-    "categorical": CategoricalHead,
-    "q-values": QValueHead,
-    "gaussian": GaussianHead,
-    "squashed-gaussian": SquashedGaussianHead,
-    "deterministic": DeterministicHead,
-}
+WEIGHTS, CARD = "student.safetensors", "student.json"
+# The header of a safetensors file, beside the numbers.
+LARGEST_HEADER = 1 << 20
+MOST_INPUTS = 1 << 24
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> None:
@@ -49,13 +38,17 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
     Args:
         student: a policy made by make_student.
         card: what else to record (task, teacher's fingerprint, versions, seed, command).
+
+    Raises:
+        RunFolderError: the folder is not writable or the disk is full; the old pair is intact.
     """
     module = student.module
     assert isinstance(module, Mlp)
     folded = module.folded()
-    weights = save_tensors({k: v.cpu().contiguous() for k, v in folded.state_dict().items()})
+    weights = save_tensors({name: x.contiguous() for name, x in folded.state_dict().items()})
     digest = hashlib.sha256(weights).hexdigest()
     record = {
+        **card,
         "format": FORMAT,
         "architecture": str(folded.spec),
         "observation_shape": list(student.info.observation_shape),
@@ -63,13 +56,11 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
         "head": head_to_json(student.info.head),
         "parameters": num_parameters(folded),
         "weights_sha256": digest,
-        **card,
     }
     # The previous pair stays readable until the new JSON is in place: weights lie under their hash.
-    kept = folder / f"student-{digest[:12]}.safetensors"
-    atomic_write(kept, weights)
-    atomic_write(folder / "student.json", json.dumps(record, indent=2) + "\n")
-    atomic_write(folder / "student.safetensors", weights)
+    atomic_write(folder / _kept_name(digest), weights)
+    atomic_write(folder / CARD, to_json(record, indent=2) + "\n")
+    atomic_write(folder / WEIGHTS, weights)
     for old in folder.glob("student-*.safetensors"):
         old.unlink(missing_ok=True)
 
@@ -81,94 +72,126 @@ def load_student(path: Path) -> NetworkPolicy:
         TeacherFileError: files missing, damaged or not belonging together.
         NotFiniteError: a weight is NaN or infinite.
     """
+    if not path.is_dir() and path.name not in (WEIGHTS, CARD):
+        raise TeacherFileError(f"{path} is neither a run folder nor a {WEIGHTS} or {CARD}")
     folder = path if path.is_dir() else path.parent
-    record = _read_card(folder / "student.json")
-    weights = _read_weights(folder, record)
-    try:
-        head = head_from_json(record["head"])
-        shape = tuple(int(n) for n in record["observation_shape"])
-        module = Mlp(parse_spec(record["architecture"]), shape[0], head)
-        if not record["normaliser"]:
-            module.normaliser = None
-        module.load_state_dict(_tensors(folder, weights))
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise TeacherFileError(
-            f"{folder}: student.json does not fit its weights: {error}"
-        ) from error
-    for name, tensor in module.state_dict().items():
+    card = _read_card(folder / CARD)
+    module = card.empty_module()
+    tensors = _read_tensors(folder, card, module)
+    module.to_empty(device="cpu").load_state_dict(tensors)
+    for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
             raise NotFiniteError(f"{folder}: weight {name} holds NaN or infinity")
     count = num_parameters(module)
     info = PolicyInfo(
-        name=str(record["architecture"]),
+        name=str(card.spec),
         framework="rldistill",
-        observation_shape=shape,
-        head=head,
+        observation_shape=(card.num_inputs,),
+        head=card.head,
         acting_parameters=count,
         parameters=count,
-        fingerprint=str(record["weights_sha256"]),
+        fingerprint=card.sha256,
         source=str(path),
     )
     return NetworkPolicy(module.eval(), info)
 
 
-def head_to_json(head: Head) -> dict[str, Any]:
-    """A head as plain JSON, infinities as null.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Card:
+    """What student.json says of the network, every field checked."""
 
-    >>> head_to_json(CategoricalHead(4))
-    {'kind': 'categorical', 'num_actions': 4}
-    """
-    kind = next(name for name, cls in HEADS.items() if type(head) is cls)
-    fields = {
-        key: [x if abs(x) < float("inf") else None for x in value]
-        if isinstance(value, tuple)
-        else value
-        for key, value in dataclasses.asdict(head).items()
-    }
-    return {"kind": kind, **fields}
+    spec: MlpSpec
+    num_inputs: int
+    head: Head
+    normaliser: bool
+    sha256: str
 
-
-def head_from_json(record: dict[str, Any]) -> Head:
-    """The inverse of head_to_json."""
-    kind = HEADS[record["kind"]]
-    if "num_actions" in record:
-        return kind(int(record["num_actions"]))
-    infinity = float("inf")
-    low = tuple(-infinity if x is None else float(x) for x in record["low"])
-    high = tuple(infinity if x is None else float(x) for x in record["high"])
-    return kind(low, high)
+    def empty_module(self) -> Mlp:
+        """The network without any memory for its weights, however large the card says it is."""
+        with torch.device("meta"):
+            module = Mlp(self.spec, self.num_inputs, self.head)
+        if module.normaliser is not None and self.normaliser:
+            module.normaliser.stays = True
+        else:
+            module.normaliser = None
+        return module
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read_card(path: Path) -> _Card:
     if not path.is_file():
-        raise TeacherFileError(f"{path.parent} holds no student.json: is it a run folder?")
-    if path.stat().st_size > LARGEST_CARD:
-        raise TeacherFileError(f"{path} is larger than {LARGEST_CARD:,} bytes")
+        raise TeacherFileError(f"{path.parent} holds no {path.name}: is it a run folder?")
     try:
-        record = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise TeacherFileError(f"{path} is not JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise TeacherFileError(f"{path}: expected a student of format {FORMAT}")
-    return record
+        record = read_json(path)
+    except RunFolderError as error:
+        raise TeacherFileError(str(error)) from error
+    if type(record.get("format")) is not int or record["format"] != FORMAT:
+        raise TeacherFileError(
+            f"{path}: expected a student of format {FORMAT}, got {record.get('format')!r:.40}"
+        )
+    try:
+        return _card(record)
+    except SettingError as error:
+        raise TeacherFileError(f"{path} is damaged: {error}") from error
 
 
-def _read_weights(folder: Path, record: dict[str, Any]) -> bytes:
-    digest = str(record.get("weights_sha256"))
-    for name in ("student.safetensors", f"student-{digest[:12]}.safetensors"):
-        path = folder / name
-        if path.parent == folder and path.is_file():
+def _card(record: dict[str, Any]) -> _Card:
+    match record:
+        case {
+            "architecture": str(architecture),
+            "observation_shape": [int(num_inputs)],
+            "head": head,
+            "normaliser": bool(normaliser),
+            "weights_sha256": str(sha256),
+        } if 1 <= num_inputs <= MOST_INPUTS and _SHA256.fullmatch(sha256):
+            return _Card(
+                spec=parse_spec(architecture),
+                num_inputs=int(num_inputs),
+                head=head_from_json(head),
+                normaliser=normaliser,
+                sha256=sha256,
+            )
+        case _:
+            raise SettingError(
+                "architecture, observation_shape [O], head, normaliser or weights_sha256 is "
+                "missing or is not what it should be"
+            )
+
+
+def _read_tensors(folder: Path, card: _Card, module: Mlp) -> dict[str, Tensor]:
+    """The weights that the card names, checked to be those of the module."""
+    expected = module.state_dict()
+    most = 4 * sum(tensor.numel() for tensor in expected.values()) + LARGEST_HEADER
+    weights = _read_weights(folder, card.sha256, most)
+    try:
+        tensors = load_tensors(weights)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
+    shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in expected.items()}
+    if shapes != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
+        raise TeacherFileError(
+            f"{folder}: the weights are not those of a {card.spec} with {card.num_inputs} inputs "
+            f"and {card.head.num_outputs} outputs, as {CARD} says"
+        )
+    return tensors
+
+
+def _read_weights(folder: Path, sha256: str, most: int) -> bytes:
+    """The weights with this hash: under their name, or under their hash after a crash."""
+    for path in (folder / WEIGHTS, folder / _kept_name(sha256)):
+        try:
+            if not path.is_file() or path.stat().st_size > most:
+                continue
             weights = path.read_bytes()
-            if hashlib.sha256(weights).hexdigest() == digest:
-                return weights
+        except OSError as error:
+            raise TeacherFileError(f"cannot read {path}: {error.strerror or error}") from error
+        if hashlib.sha256(weights).hexdigest() == sha256:
+            return weights
     raise TeacherFileError(
-        f"{folder}: no weights with the sha256 that student.json names; the files do not belong "
+        f"{folder}: no weights with the sha256 that {CARD} names; the files do not belong "
         "together or are damaged"
     )
 
 
-def _tensors(folder: Path, weights: bytes) -> dict[str, Tensor]:
-    try:
-        return load_tensors(weights)
-    except SafetensorError as error:
-        raise TeacherFileError(f"{folder}: student.safetensors is damaged: {error}") from error
+def _kept_name(sha256: str) -> str:
+    return f"student-{sha256[:12]}.safetensors"

@@ -177,9 +177,7 @@ def from_sb3_model(model: Any) -> NetworkPolicy:
 
 def saved_of_model(model: Any) -> Saved:
     """The tensors and settings of a live model, as read_zip gives them for its zip."""
-    tensors: dict[str, Tensor] = {
-        k: v.detach().clone() for k, v in model.policy.state_dict().items()
-    }
+    tensors: dict[str, Tensor] = {k: v.detach() for k, v in model.policy.state_dict().items()}
     names = ("log_ent_coef", "ent_coef_tensor")
     loose = {name: getattr(model, name, None) for name in names}
     policy_kwargs: Mapping[str, Any] = getattr(model, "policy_kwargs", None) or {}

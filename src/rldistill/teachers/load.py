@@ -139,7 +139,7 @@ def _load_zip(
     beside = vecnormalize or find_statistics(path)
     statistics = None if beside is None else load_statistics(beside)
     policy = build_policy(saved, statistics, action_space)
-    # Before a file has its statistics, only on-policy algorithms keep this key empty.
+    # Off-policy algorithms always fill this key, on-policy ones only under a VecNormalize.
     trained_so = policy.info.name in ("PPO", "A2C", "TRPO") and saved.settings.values.get(
         "_last_original_obs"
     )

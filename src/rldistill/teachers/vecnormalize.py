@@ -1,5 +1,6 @@
 """Statistics of stable-baselines3's VecNormalize, from a pickle, an npz or a live wrapper."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -121,7 +122,10 @@ def live_statistics(wrapper: Any) -> Statistics:
     for name in ("obs_rms", "ret_rms"):
         moments = state[name]
         state[name] = None if moments is None else {"mean": moments.mean, "var": moments.var}
-    return _from_state(state, "the model's VecNormalize")
+    found = _from_state(state, "the model's VecNormalize")
+    numbers = [] if found.mean is None or found.std is None else [*found.mean, *found.std]
+    data = repr(([float(x) for x in numbers], found.clip, found.reward_std)).encode()
+    return dataclasses.replace(found, data=data)
 
 
 def _from_pickle(data: bytes, path: Path) -> Statistics:

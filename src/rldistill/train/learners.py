@@ -78,7 +78,8 @@ class PerStateLearner:
             # A young average follows quickly, so that it does not remember the random start.
             decay = min(self.learning.average, self.updates / (self.updates + 10.0))
             with torch.no_grad():
-                torch._foreach_lerp_(self._averaged, self._parameters, 1.0 - decay)
+                for average, own in zip(self._averaged, self._parameters, strict=True):
+                    average.lerp_(own, 1.0 - decay)
         return loss.detach()
 
     def fit_normaliser(self, observations: Tensor) -> None:

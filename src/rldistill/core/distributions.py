@@ -1,0 +1,118 @@
+"""What a policy says about actions: four kinds of distribution, and how one becomes an action."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from rldistill.errors import SettingError
+from rldistill.maths import gaussian
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """softmax(logits) over A actions. For a Q-network the logits are the Q-values themselves."""
+
+    logits: Tensor  # [..., A]
+
+    def mode(self) -> Tensor:
+        """The most probable action: int64 [...]; the lowest index wins a tie."""
+        return self.logits.argmax(-1)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One action per state: int64 [...], by the Gumbel-max trick (no host synchronisation)."""
+        uniform = torch.rand(
+            self.logits.shape, generator=generator, device=self.logits.device, dtype=torch.float64
+        )
+        # rand() may return exactly 0, whose -log(-log) is -inf: harmless, it only loses the race.
+        return (self.logits - (-uniform.log()).log()).argmax(-1)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """Independent normals over D action dimensions, unbounded; the environment clips."""
+
+    mean: Tensor  # [..., D], environment units
+    log_std: Tensor  # [..., D], log of environment units
+
+    def mode(self) -> Tensor:
+        """The mean: float [..., D]."""
+        return self.mean
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One action per state: float [..., D]."""
+        return self.mean + self.log_std.exp() * _normal_like(self.mean, generator)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SquashedGaussian:
+    """a = low + (tanh(u) + 1) / 2 * (high - low) with u normal: the policy of SAC and TQC."""
+
+    mean: Tensor  # [..., D], of u
+    log_std: Tensor  # [..., D], of u
+    low: Tensor  # [D], environment units
+    high: Tensor  # [D]
+
+    def mode(self) -> Tensor:
+        """The squashed mean, as SB3's deterministic action: float [..., D]."""
+        return gaussian.squash(self.mean, self.low, self.high)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One action per state: float [..., D]."""
+        u = self.mean + self.log_std.exp() * _normal_like(self.mean, generator)
+        return gaussian.squash(u, self.low, self.high)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Deterministic:
+    """One action per state and nothing else, as from TD3, DDPG or ARS."""
+
+    action: Tensor  # [..., D], environment units
+
+    def mode(self) -> Tensor:
+        """The action: float [..., D]."""
+        return self.action
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """The action: a deterministic policy has nothing to sample."""
+        del generator
+        return self.action
+
+
+Distribution = Categorical | Gaussian | SquashedGaussian | Deterministic
+
+
+def _normal_like(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+ACTING = ("mode", "sample")
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """How a policy turns its distribution into an action: by mode or by sampling."""
+
+    mode: bool = True
+
+    @classmethod
+    def parse(cls, text: str, what: str = "act") -> "Acting":
+        """From the words "mode" or "sample".
+
+        >>> Acting.parse("sample").mode
+        False
+        """
+        if text not in ACTING:
+            raise SettingError(f"{what} must be one of {', '.join(ACTING)}; got {text!r}")
+        return cls(text == "mode")
+
+    def __str__(self) -> str:
+        return "mode" if self.mode else "sample"
+
+    def choose(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
+        return distribution.mode() if self.mode else distribution.sample(generator)
