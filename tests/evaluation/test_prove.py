@@ -122,8 +122,8 @@ def test_a_student_below_the_floor_is_given_up_after_128_episodes() -> None:
 
 
 def test_no_candidate_takes_more_than_1024_episodes() -> None:
-    """A student at the floor itself is neither shown nor refuted."""
-    alternating: Draw = lambda generator, n: np.tile([4.0, 15.2], n // 2)  # noqa: E731
+    """A student just above the floor is neither shown nor refuted."""
+    alternating: Draw = lambda generator, n: np.tile([4.0, 16.2], n // 2)  # noqa: E731
     looks = list(scripted(alternating)[0].confirm(STUDENT))
     assert looks[-1].decision == "give-up"
     assert looks[-1].episodes == 1024

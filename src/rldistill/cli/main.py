@@ -57,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     except RldistillError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_ERROR
+    except SystemExit as stop:
+        # From reading flags: help, or what was wrong with them, was printed.
+        return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED

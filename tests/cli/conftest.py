@@ -1,0 +1,40 @@
+"""Fixtures of the tests of the command line: a command, its output, and small teachers."""
+
+import os
+from pathlib import Path
+
+import pytest
+from commands import Command, Result
+from small_runs import QUICK, follower_folder
+
+from rldistill.cli.main import main
+from rldistill.methods import catalogue
+from rldistill.train import prepare
+
+
+@pytest.fixture
+def rldistill(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process."""
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def small_and_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, the default method in small rounds, and no waiting for the disk."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setitem(catalogue.ROWS, "dagger", QUICK)
+    monkeypatch.setattr(prepare, "FIRST_LOOK", 1024)
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """A teacher of Follow-v0 on disk."""
+    return follower_folder(tmp_path / "teacher")
