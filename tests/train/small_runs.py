@@ -142,8 +142,8 @@ def follower_folder(path: Path, threshold: float = 0.0) -> Path:
 
 
 FOLLOW = TaskSpec(factory=Follow, id="Follow-v0")
-_ROW = get_method("dagger")
-QUICK = replace(_ROW, round_steps=512, learning=replace(_ROW.learning, batch_size=64))
+DAGGER = get_method("dagger")
+QUICK = replace(DAGGER, round_steps=512, learning=replace(DAGGER.learning, batch_size=64))
 
 
 def quick_settings(**changes: Any) -> Settings:

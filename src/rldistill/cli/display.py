@@ -117,6 +117,9 @@ def time_left(record: Progress) -> str:
         return "?"
     seconds = (record.total_steps - record.env_steps) / max(record.steps_per_second, 1e-9)
     minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 

@@ -99,6 +99,7 @@ def show(record: dict[str, Any]) -> None:
     between = interval(record["student_low"], record["student_high"])
     lines = (
         f"{record['task']} on {record['backend']}, {record['episodes']} episodes",
+        *(f"note       {note}" for note in record["notes"]),
         f"return     {number(record['student_return'])} {between} (mean, 95 % interval), "
         f"IQM {number(record['student_iqm'])}, deviation {number(record['student_std'])}, "
         f"{record['mean_length']:.0f} steps per episode",

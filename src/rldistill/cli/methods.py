@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     for row in ROWS.values():
         if flags.json:
             record = {"name": row.name, "loss": row.loss, "summary": row.summary}
-            print_json(record | {"source": row.source})
+            print_json(record | {"source": row.source, "default": row.name == DEFAULT})
         else:
             mark = "*" if row.name == DEFAULT else " "
             sys.stdout.write(f"{mark} {row.name:<18} {row.loss:<14} {row.summary}\n")

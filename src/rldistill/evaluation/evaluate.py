@@ -84,7 +84,7 @@ def evaluate(
     Returns:
         The record of rldistill.evaluation.summary.summarise, and student_iqm, student_low,
         student_high (95 % interval of the mean), student_std, mean_length, bytes, latency_seconds
-        (median of single decisions), task, backend.
+        (median of single decisions), task, backend, notes (on the task).
 
     Raises:
         RldistillError: one of its kinds.
@@ -167,6 +167,7 @@ def describe(student: NetworkPolicy, info: TaskInfo, rounds: list[Round]) -> dic
     return {
         "task": info.id,
         "backend": info.backend,
+        "notes": list(info.notes),
         "student_return": mean.value,
         "student_low": mean.low,
         "student_high": mean.high,

@@ -78,7 +78,8 @@ def gather(
         settings: how much, and how.
 
     Returns:
-        rows, episodes (whole ones), mean_return (of those; None without), bytes, out.
+        rows, episodes (whole ones), mean_return (of those; None without), bytes, out, minari (the
+        name, or None).
 
     Raises:
         DatasetError: the folder is not empty or cannot be written; whole shards are intact.
@@ -107,6 +108,7 @@ def gather(
         "mean_return": sum(returns) / len(returns) if returns else None,
         "bytes": dataset.nbytes,
         "out": str(out),
+        "minari": settings.minari,
     }
 
 

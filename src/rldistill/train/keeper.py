@@ -30,6 +30,8 @@ from rldistill.train.progress import Progress
 if TYPE_CHECKING:
     from rldistill.train.job import Job
 
+# Said where there is no verdict because nothing was played.
+UNJUDGED = "learnt from data alone; `rldistill evaluate RUN --task ID --against TEACHER` judges it"
 # Saving may take at most this share of the time.
 SAVE_SHARE = 0.05
 
@@ -167,6 +169,8 @@ class Keeper(AbstractContextManager["Keeper"]):
         self.save(job)
         student = load_student(self.folder.root)
         self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
+        if job.prover is None:
+            self.summary["reason"] = UNJUDGED
         atomic_write(self.folder.verdict_json, to_json(self.summary, indent=1))
 
     def seconds(self) -> float:
