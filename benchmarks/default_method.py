@@ -84,9 +84,10 @@ def write_table() -> None:
                 "# Which row is the default",
                 "",
                 "`python benchmarks/default_method.py --teachers FOLDER` (2 CPU cores). Per cell: "
-                "runs that were shown to hold 0.95 of the teacher's return, of those run; geometric "
-                f"mean of the environment steps until then ({STEPS:,} where it did not hold). "
-                f"Default student (a tenth of the teacher), seeds {', '.join(map(str, SEEDS))}. Best row first.",
+                "runs that were shown to hold 0.95 of the teacher's return, of those run; "
+                f"geometric mean of the environment steps until then ({STEPS:,} where it did not hold). "
+                f"Default student (a tenth of the teacher), seeds {', '.join(map(str, SEEDS))}. "
+                "Best row first.",
                 "",
                 f"| row | all | {' | '.join(TASKS)} |",
                 "|---|---|" + "---|" * len(TASKS),

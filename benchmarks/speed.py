@@ -185,8 +185,8 @@ def main() -> None:
         f"--student {flags.student}`",
         "",
         f"{STEPS:,} environment steps of {flags.task} on {backend}, {num_envs} environments, "
-        f"teacher {job.teacher_info.name} with {job.teacher_info.acting_parameters:,} acting parameters, "
-        f"{platform.machine()}, torch {torch.__version__}, one torch thread; best of {REPEATS}.",
+        f"teacher {job.teacher_info.name} with {job.teacher_info.acting_parameters:,} acting "
+        f"parameters, {platform.machine()}, torch {torch.__version__}, one torch thread; best of {REPEATS}.",
         "",
         "| part | seconds | steps/s | |",
         "|---|---|---|---|",

@@ -186,7 +186,7 @@ def write_table() -> None:
                 f"    {first}",
                 "",
                 "`default` is the student that `distill` takes by itself: at most a tenth of the "
-                "teacher's acting network. What each cell printed is in `benchmarks/results/teachers`.",
+                "teacher's acting network. What each cell printed: `benchmarks/results/teachers`.",
                 "",
                 "## The teachers",
                 "",
