@@ -133,7 +133,6 @@ def recipe_of(flags: Flags) -> Any:
     """The settings from a resumed run, a recipe file and flags, in rising order of weight."""
     from rldistill.recipes.models import (
         make_recipe,
-        parse_env_kwargs,
         read_recipe,
         saved_recipe,
     )
@@ -142,7 +141,5 @@ def recipe_of(flags: Flags) -> Any:
         raise SettingError("--resume continues in its own folder: --out and --force have no effect")
     own = ("recipe", "force", "resume", "json", "check")
     given = {name: value for name, value in asdict(flags).items() if name not in own}
-    if flags.env_kwargs is not None:
-        given["env_kwargs"] = parse_env_kwargs(flags.env_kwargs)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
     return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)

@@ -60,6 +60,8 @@ class EvaluationSettings:
             raise SettingError(f"episodes must be at least 1, got {self.episodes}")
         if self.num_envs is not None and self.num_envs < 1:
             raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
+        if self.seed < 0:
+            raise SettingError(f"seed must be at least 0, got {self.seed}")
         if not 0.0 < self.floor <= 1.0:
             raise SettingError(f"floor must lie in (0, 1], got {self.floor:g}")
 

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
 from rldistill.runs import RunFolder
@@ -38,6 +38,11 @@ class Recipe(BaseModel):
     student_act: Act = "mode"
     data: str | None = None
     out: Path | None = None
+
+    @field_validator("env_kwargs", mode="before")
+    @classmethod
+    def _read_text(cls, value: object) -> object:
+        return parse_env_kwargs(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:

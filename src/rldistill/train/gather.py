@@ -58,6 +58,8 @@ class GatherSettings:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
+        if self.seed < 0:
+            raise SettingError(f"seed must be at least 0, got {self.seed}")
         if not 0.0 <= self.epsilon <= 1.0:
             raise SettingError(f"epsilon must lie in [0, 1], got {self.epsilon:g}")
         if self.num_envs is not None and self.num_envs < 1:

@@ -1,5 +1,7 @@
 """Job: everything one run needs, made and checked before the first step is taken."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -119,7 +121,7 @@ class Job:
         return {
             "id": self.task_info.id,
             "backend": self.task_info.backend,
-            "env_kwargs": dict(self.task.env_kwargs),
+            "env_kwargs": plain_kwargs(self.task.env_kwargs),
             "wrapper": self.task.wrapper,
         }
 
@@ -131,3 +133,13 @@ class Job:
             student_parameters=student_parameters,
             teacher_parameters=self.teacher_info.acting_parameters,
         )
+
+
+def plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments as plain JSON types; other objects are named.
+
+    >>> plain_kwargs({"size": (2, 3), "physics": object()})
+    {'size': [2, 3], 'physics': '(a live object: object)'}
+    """
+    name = lambda value: f"(a live object: {type(value).__name__})"  # noqa: E731
+    return json.loads(json.dumps(dict(kwargs), default=name))

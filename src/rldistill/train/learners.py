@@ -1,7 +1,6 @@
 """The per-state learner: minimise a loss between teacher and student, state by state."""
 
 import copy
-from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -12,6 +11,7 @@ from rldistill.data.replay import Replay
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
+from rldistill.students.mlp import InputNormaliser
 
 
 @final
@@ -83,10 +83,14 @@ class PerStateLearner:
         return loss.detach()
 
     def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the student's input normaliser on observations [N, O], for both networks."""
+        """Fit the student's input normaliser on observations [N, O], for both networks.
+
+        A finished student has none any more: its weights already see raw observations.
+        """
         for network in (self.student.module, self.tested.module):
-            fit: Callable[[Tensor], None] = network.normaliser.fit  # pyright: ignore
-            fit(observations)
+            normaliser = getattr(network, "normaliser", None)
+            if isinstance(normaliser, InputNormaliser):
+                normaliser.fit(observations)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, optimiser and counters: all that resuming needs."""

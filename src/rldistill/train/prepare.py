@@ -1,6 +1,8 @@
 """prepare: from what was asked to a Job that is checked; takes no environment step of training."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -19,9 +21,10 @@ from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.students.build import default_spec, make_student
+from rldistill.students.mlp import Mlp
 from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher, require_fit
-from rldistill.train.job import Job
+from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import PerStateLearner
 from rldistill.train.request import (
@@ -209,8 +212,18 @@ def choose_student(
     observation_space: spaces.Box,
     action_space: spaces.Space[Any],
 ) -> NetworkPolicy:
-    """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters."""
+    """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters.
+
+    Raises:
+        SettingError: a student that could not be saved as plain data.
+        TaskError: one that does not fit the task.
+    """
     if isinstance(student, NetworkPolicy):
+        if not isinstance(student.module, Mlp):
+            raise SettingError(
+                "a student must be a spec such as 'mlp:16,16' or a policy of make_student; got one "
+                f"whose module is a {type(student.module).__name__}"
+            )
         require_fit(student, observation_space.shape, action_space)
         return student
     spec: str | MlpSpec = student or STUDENT_OF_DATA
@@ -259,11 +272,18 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         recipe |= {
             "task": task.id or f"(a live object: {info.id})",
             "backend": info.backend,
-            "env_kwargs": dict(task.env_kwargs),
+            "env_kwargs": kwargs_for_toml(task.env_kwargs),
             "wrapper": task.wrapper,
             "imports": list(task.imports),
         }
     return {name: value for name, value in recipe.items() if value not in (None, {}, [])}
+
+
+def kwargs_for_toml(kwargs: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Keyword arguments as a table, or as JSON text where TOML cannot hold them: it has no null."""
+    plain = plain_kwargs(kwargs)
+    text = json.dumps(plain)
+    return text if "null" in text else plain
 
 
 def name_of(teacher: object) -> str | None:

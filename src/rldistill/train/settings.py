@@ -68,6 +68,8 @@ class Settings:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
         if self.num_envs is not None and self.num_envs < 1:
             raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
+        if self.seed < 0:
+            raise SettingError(f"seed must be at least 0, got {self.seed}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise SettingError(f"device must be auto, cpu or cuda, got {self.device!r}")
         if not 1 <= self.evaluation_envs <= 1024:
