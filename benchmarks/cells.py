@@ -47,7 +47,9 @@ class Cell:
                 check=False,
             )
             lines = done.stdout.strip().splitlines()
-            result = json.loads(lines[-1]) if done.returncode == 0 else {"error": done.stderr[-500:]}
+            result = (
+                json.loads(lines[-1]) if done.returncode == 0 else {"error": done.stderr[-500:]}
+            )
         except subprocess.TimeoutExpired:
             result = {"error": f"not done after {LIMIT_SECONDS} s"}
         # The folder of the run is one of this machine and says nothing to others.
@@ -64,7 +66,13 @@ def run_missing(cells: list[Cell], folder: Path, scratch: Path) -> None:
         if cell.result(folder) is None:
             print(cell.command, flush=True)
             result = cell.run(folder, scratch)
-            print("   ", result.get("verdict"), result.get("fraction"), result.get("error"), flush=True)
+            print(
+                "   ",
+                result.get("verdict"),
+                result.get("fraction"),
+                result.get("error"),
+                flush=True,
+            )
 
 
 def cell_text(value: Any, form: str = "{}") -> str:

@@ -1,11 +1,12 @@
 """Which row of the method table is the default: every row on several real teachers.
 
     python benchmarks/default_method.py --teachers FOLDER            runs what is missing
-    python benchmarks/default_method.py --teachers FOLDER --table    writes the table from what there is
+    python benchmarks/default_method.py --teachers FOLDER --table    only writes the table
 
-Each cell distils one teacher by one row into the default student with one seed until it is shown to
-hold 0.95, or for 200,000 environment steps. A row is better when more of its runs hold, then when they
-hold after fewer steps (geometric mean over the teachers; a run that does not hold counts 200,000).
+Each cell distils one teacher by one row into the default student with one seed until it is shown
+to hold 0.95, or for 200,000 environment steps. A row is better when more of its runs hold, then
+when they hold after fewer steps (geometric mean over the teachers; a run that does not hold counts
+200,000).
 """
 
 import argparse
@@ -82,19 +83,21 @@ def write_table() -> None:
             [
                 "# Which row is the default",
                 "",
-                "`python benchmarks/default_method.py --teachers FOLDER` (2 CPU cores). Per cell: runs "
-                "that were shown to hold 0.95 of the teacher's return, of those run; geometric mean of "
-                f"the environment steps until then ({STEPS:,} where it did not hold). Default student "
-                f"(a tenth of the teacher), seeds {', '.join(map(str, SEEDS))}. Best row first.",
+                "`python benchmarks/default_method.py --teachers FOLDER` (2 CPU cores). Per cell: "
+                "runs that were shown to hold 0.95 of the teacher's return, of those run; "
+                "geometric mean of the environment steps until then "
+                f"({STEPS:,} where it did not hold). Default student (a tenth of the teacher), "
+                f"seeds {', '.join(map(str, SEEDS))}. "
+                "Best row first.",
                 "",
                 f"| row | all | {' | '.join(TASKS)} |",
                 "|---|---|" + "---|" * len(TASKS),
                 *lines,
                 "",
-                "What this does not show: the first look at a student comes after 16,384 steps, so no "
-                "run can end before; rows differ in more than who acts (`on-policy-distill` forgets "
-                "each round, `rusu-*` learn with RMSProp as their paper does); three seeds tell large "
-                "differences only.",
+                "What this does not show: the first look at a student comes after 16,384 steps, so "
+                "no run can end before; rows differ in more than who acts (`on-policy-distill` "
+                "forgets each round, `rusu-*` learn with RMSProp as their paper does); three seeds "
+                "tell large differences only.",
                 "",
             ]
         )

@@ -51,7 +51,9 @@ def bare_stepping(task: str, num_envs: int) -> float:
         env.reset()
         count = STEPS // num_envs
         generator = np.random.default_rng(0)
-        actions = [uniform_actions(env.info.action_space, num_envs, generator) for _ in range(count)]
+        actions = [
+            uniform_actions(env.info.action_space, num_envs, generator) for _ in range(count)
+        ]
 
         def run() -> None:
             for action in actions:
@@ -117,7 +119,7 @@ class Stopwatch:
 
 
 def ours(teacher: Path, task: str, student: str) -> tuple[float, float]:
-    """Seconds of collecting and of learning in a run of STEPS steps without tests of the student."""
+    """Seconds of collecting and of learning in a run of STEPS steps; no test of the student."""
     collecting: list[float] = []
     learning: list[float] = []
     for _ in range(REPEATS):
@@ -168,18 +170,24 @@ def main() -> None:
     rows = [
         ("environment stepping, bare", stepping, ""),
         ("teacher forward in small batches, bare", teaching, ""),
-        ("collect and label, ours", collect, f"{100 * slowest / collect:.0f} % of the slower bare part"),
+        (
+            "collect and label, ours",
+            collect,
+            f"{100 * slowest / collect:.0f} % of the slower bare part",
+        ),
         ("learning, bare", bare, ""),
         ("learning, ours", learn, f"{100 * bare / learn:.0f} % of bare learning"),
     ]
     lines = [
         "# Speed of the hot paths",
         "",
-        f"`python benchmarks/speed.py --teacher model.zip --task {flags.task} --student {flags.student}`",
+        f"`python benchmarks/speed.py --teacher model.zip --task {flags.task} "
+        f"--student {flags.student}`",
         "",
-        f"{STEPS:,} environment steps of {flags.task} on {backend}, {num_envs} environments, teacher "
-        f"{job.teacher_info.name} with {job.teacher_info.acting_parameters:,} acting parameters, "
-        f"{platform.machine()}, torch {torch.__version__}, one torch thread; best of {REPEATS}.",
+        f"{STEPS:,} environment steps of {flags.task} on {backend}, {num_envs} environments, "
+        f"teacher {job.teacher_info.name} with {job.teacher_info.acting_parameters:,} acting "
+        f"parameters, {platform.machine()}, torch {torch.__version__}, one torch thread; "
+        f"best of {REPEATS}.",
         "",
         "| part | seconds | steps/s | |",
         "|---|---|---|---|",

@@ -1,7 +1,7 @@
 """Every teacher of stable-baselines3 at hand, measured, and distilled into a tenth and less.
 
-    python benchmarks/teachers.py --teachers FOLDER            runs what is missing, writes the table
-    python benchmarks/teachers.py --teachers FOLDER --table    writes the table from what there is
+    python benchmarks/teachers.py --teachers FOLDER            runs what is missing
+    python benchmarks/teachers.py --teachers FOLDER --table    only writes the table
 
 FOLDER holds one folder per teacher with model.zip (and VecNormalize statistics) in it; the ones of
 the table are DLR-RM/rl-trained-agents at commit cd35bde610f4 (MIT). Each cell is one command of at
@@ -52,7 +52,13 @@ ENTRIES = (
         19.09,
         ("default", "mlp:linear", "mlp:4,4", "mlp:8,8"),
     ),
-    Entry("trpo-Swimmer-v3", "Swimmer-v4", 357.63, 1.63, ("default", "mlp:linear", "mlp:4,4", "mlp:8,8")),
+    Entry(
+        "trpo-Swimmer-v3",
+        "Swimmer-v4",
+        357.63,
+        1.63,
+        ("default", "mlp:linear", "mlp:4,4", "mlp:8,8"),
+    ),
     Entry(
         "ppo-BipedalWalkerHardcore-v3",
         "BipedalWalkerHardcore-v3",
@@ -157,8 +163,12 @@ def summary_rows() -> list[str]:
         done = [(s, r) for s, r in found if r and "error" not in r]
         best = max((r["fraction"] for _, r in done if r["fraction"] is not None), default=None)
         holds = [(r["student_parameters"], s) for s, r in done if r["verdict"] == "holds"]
-        smallest = f"{min(holds)[1]}, {min(holds)[0]:,} parameters" if holds else "none of those tried"
-        rows.append(f"| {entry.name} | {cell_text(best, '{:.3f}')} | {smallest if done else 'not run'} |")
+        smallest = (
+            f"{min(holds)[1]}, {min(holds)[0]:,} parameters" if holds else "none of those tried"
+        )
+        rows.append(
+            f"| {entry.name} | {cell_text(best, '{:.3f}')} | {smallest if done else 'not run'} |"
+        )
     return rows
 
 
@@ -176,7 +186,7 @@ def write_table() -> None:
                 f"    {first}",
                 "",
                 "`default` is the student that `distill` takes by itself: at most a tenth of the "
-                "teacher's acting network. What each cell printed lies in `benchmarks/results/teachers`.",
+                "teacher's acting network. What each cell printed: `benchmarks/results/teachers`.",
                 "",
                 "## The teachers",
                 "",
@@ -199,7 +209,9 @@ def write_table() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--teachers", type=Path, required=True)
     parser.add_argument("--table", action="store_true", help="only write the table")
     parser.add_argument("--only", default="", help="only teachers whose name holds this")

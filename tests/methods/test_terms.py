@@ -13,7 +13,7 @@ from rldistill.core import (
     SquashedGaussianHead,
 )
 from rldistill.errors import SettingError, ShapeError
-from rldistill.maths import categorical
+from rldistill.maths import categorical, deterministic, gaussian, squashed
 from rldistill.methods.catalogue import ROWS
 from rldistill.methods.method import Method, Temperature
 from rldistill.methods.terms import (
@@ -162,6 +162,22 @@ def test_squashed_losses_do_not_see_the_bounds():
     wide = SquashedGaussianHead((-9.0,), (9.0,))
     p, q = outputs(narrow, 0), outputs(narrow, 1)
     assert torch.equal(alignment("kl", narrow)(p, q), alignment("kl", wide)(p, q))
+
+
+@pytest.mark.parametrize(("loss", "head"), PAIRS)
+def test_a_loss_is_the_function_of_its_name_in_the_maths_of_its_family(loss, head):
+    """A deterministic policy has a fixed deviation; Q-values' mse is not centred."""
+    p, q = outputs(head, 0), outputs(head, 1)
+    if isinstance(head, QValueHead | CategoricalHead):
+        squared = isinstance(head, QValueHead) and loss == "mse"
+        expected = getattr(categorical, "squared_error" if squared else loss)(p, q)
+    elif isinstance(head, DeterministicHead):
+        std = () if loss == "mse" else (torch.tensor([0.2, 0.1], dtype=torch.float64),)
+        expected = getattr(deterministic, loss)(p, q, *std)
+    else:
+        maths = gaussian if isinstance(head, GaussianHead) else squashed
+        expected = getattr(maths, loss)(*p.chunk(2, -1), *q.chunk(2, -1))
+    torch.testing.assert_close(alignment(loss, head)(p, q), expected)
 
 
 def test_gaussian_kl_is_torchs():

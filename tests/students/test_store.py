@@ -313,5 +313,5 @@ def test_weights_outside_the_folder_are_never_read(folder, tmp_path_factory):
     (folder / "student-..").mkdir()
     for digest in (f"../../{outside.name}/x", f"{outside}/x"):
         edit(folder, weights_sha256=digest)
-        with pytest.raises(TeacherFileError, match="damaged"):
+        with pytest.raises(TeacherFileError, match=r"is damaged: .*weights_sha256"):
             load_student(folder)

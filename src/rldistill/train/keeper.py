@@ -125,9 +125,10 @@ class Keeper(AbstractContextManager["Keeper"]):
     def save_unless_finished(self, job: "Job") -> None:
         """For the way out: what was learnt is kept whatever ended the run.
 
-        A run that ended before its first round has nothing to keep.
+        A run that ended before its first round has nothing to keep, and one whose weights became
+        NaN keeps what was saved before.
         """
-        if self.summary is None and job.state.round_index > 0:
+        if self.summary is None and job.state.round_index > 0 and job.learner.is_finite:
             self.save(job)
 
     def save(self, job: "Job") -> None:

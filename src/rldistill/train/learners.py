@@ -92,6 +92,11 @@ class PerStateLearner:
             if isinstance(normaliser, InputNormaliser):
                 normaliser.fit(observations)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite, also in the running average."""
+        return all(bool(p.isfinite().all()) for p in (*self._parameters, *self._averaged))
+
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, optimiser and counters: all that resuming needs."""
         return {
