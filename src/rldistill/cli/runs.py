@@ -75,13 +75,16 @@ def read_keys(path: Path, types: dict[str, Any]) -> dict[str, Any]:
     return {key: found.get(key) for key in types}
 
 
+HEADINGS = ("state", "verdict", "floor", "fraction", "student", "task", "run")
+
+
 def table(records: list[dict[str, Any]]) -> list[str]:
     """Aligned columns for people; the path comes last, since it may be long."""
-    rows = [("state", "verdict", "floor", "fraction", "student", "task", "run")]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for record in records:
         words = [record["state"], record["verdict"], number(record["floor"])]
         words += [number(record["fraction"]), record["architecture"], record["task"]]
-        rows.append((*(str(word or "-") for word in words), record["run"]))
+        rows.append((*(str(word or "-") for word in words), str(record["run"])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
