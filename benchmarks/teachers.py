@@ -67,8 +67,20 @@ ENTRIES = (
         ("default", "mlp:8,8"),
         500_000,
     ),
-    Entry("sac-HalfCheetah-v3", "HalfCheetah-v4", 9408.18, 95.54, ("default", *LADDER[2:])),
-    Entry("tqc-HalfCheetah-v3", "HalfCheetah-v4", 12072.72, 138.16, ("default", *LADDER[2:])),
+    Entry(
+        "sac-HalfCheetah-v3",
+        "HalfCheetah-v4",
+        9408.18,
+        95.54,
+        ("default", *LADDER[2:], "mlp:32,32"),
+    ),
+    Entry(
+        "tqc-HalfCheetah-v3",
+        "HalfCheetah-v4",
+        12072.72,
+        138.16,
+        ("default", *LADDER[2:], "mlp:32,32"),
+    ),
 )
 EPISODES = 256
 TEACHER_EPISODES = 20

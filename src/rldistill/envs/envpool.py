@@ -55,6 +55,8 @@ class EnvpoolSimulator:
         self._make_pool = make_pool
         self._open(seed)
         self._fresh: int | None = seed
+        self._awake: Array | None = None  # ids of those that are stepped; None: all of them
+        self._last: Any = None
         self.num_envs = num_envs
         self.observation_space: spaces.Space[Any] = self._pool.observation_space
         self.action_space: spaces.Space[Any] = self._pool.action_space
@@ -71,13 +73,32 @@ class EnvpoolSimulator:
         if seed is not None and seed != self._fresh:
             self._pool.close()
             self._open(seed)
-        self._fresh = None
-        observations, _ = self._pool.reset()
-        return observations
+        self._fresh, self._awake = None, None
+        self._last, _ = self._pool.reset()
+        return self._last
 
     def step(self, actions: Array) -> RawStep:
-        observations, rewards, terminated, truncated, _ = self._pool.step(actions)
-        return observations, rewards, terminated, truncated
+        if self._awake is not None:
+            return self._step_some(actions, self._awake)
+        self._last, rewards, terminated, truncated, _ = self._pool.step(actions)
+        return self._last, rewards, terminated, truncated
+
+    def rest(self, resting: Array) -> None:
+        """Leave these alone; a pool steps any subset of its environments."""
+        if isinstance(self._last, np.ndarray):
+            self._awake = np.flatnonzero(~resting).astype(np.int32)
+
+    def _step_some(self, actions: Array, awake: Array) -> RawStep:
+        observations: Array = self._last.copy()
+        rewards = np.zeros(self.num_envs, np.float32)
+        ends = np.zeros((2, self.num_envs), np.bool_)
+        if len(awake):
+            some, reward, terminated, truncated, info = self._pool.step(actions[awake], awake)
+            ids = info["env_id"]
+            observations[ids], rewards[ids] = some, reward
+            ends[0, ids], ends[1, ids] = terminated, truncated
+        self._last = observations
+        return observations, rewards, ends[0], ends[1]
 
     def close(self) -> None:
         self._pool.close()

@@ -35,9 +35,12 @@ class GymnasiumSimulator:
         self.observation_space: spaces.Space[Any] = envs[0].observation_space
         self.action_space: spaces.Space[Any] = envs[0].action_space
         self._over = [False] * len(envs)
+        self._resting = [False] * len(envs)
+        self._last: list[Any] = []
 
     def reset(self, seed: int | None) -> Any:
         self._over = [False] * self.num_envs
+        self._resting = [False] * self.num_envs
         observations: list[Any] = []
         try:
             for index, env in enumerate(self._envs):
@@ -45,6 +48,7 @@ class GymnasiumSimulator:
                 observations.append(env.reset(seed=own_seed)[0])
         except Exception as error:
             raise SimulatorError(len(observations)) from error
+        self._last = observations
         return self._batch(observations)
 
     def step(self, actions: Array) -> RawStep:
@@ -55,7 +59,9 @@ class GymnasiumSimulator:
         over = self._over
         try:
             for index, env in enumerate(self._envs):
-                if over[index]:
+                if self._resting[index]:
+                    observation = self._last[index]
+                elif over[index]:
                     observation, over[index] = env.reset()[0], False
                 else:
                     observation, reward, ended, cut, _ = env.step(actions[index])
@@ -64,7 +70,12 @@ class GymnasiumSimulator:
                 observations.append(observation)
         except Exception as error:
             raise SimulatorError(len(observations)) from error
+        self._last = observations
         return self._batch(observations), rewards, terminated, truncated
+
+    def rest(self, resting: Array) -> None:
+        """Leave these alone."""
+        self._resting = [bool(one) for one in resting]
 
     def close(self) -> None:
         for env in self._envs:

@@ -46,6 +46,10 @@ class LiveSimulator:
             )
         return copy.deepcopy(raw), np.array(rewards), np.array(terminated), np.array(truncated)
 
+    def rest(self, resting: Array) -> None:
+        """Nothing: a vector environment of others steps all its environments or none."""
+        del resting
+
     def close(self) -> None:
         """Nothing: who made the vector environment closes it."""
 

@@ -64,6 +64,14 @@ class VectorEnv(ABC):
             EnvironmentFailure: an environment raised, or returned something that is not a number.
         """
 
+    def rest(self, resting: Array) -> None:
+        """Say which environments need not be stepped again before the next reset: bool [B].
+
+        Their part of each Step is then not valid: reward 0, no end, any earlier observation. A
+        backend that can leaves them alone, which saves their time; others step them in vain.
+        """
+        del resting
+
     @abstractmethod
     def close(self) -> None:
         """Release the environments; a live vector environment stays open, it is its owner's."""
@@ -93,6 +101,10 @@ class Simulator(Protocol):
 
     def step(self, actions: Array) -> RawStep:
         """Raw observations, rewards, terminated, truncated, in arrays that are never reused."""
+        ...
+
+    def rest(self, resting: Array) -> None:
+        """Environments [B] bool that need not be stepped before the next reset."""
         ...
 
     def close(self) -> None: ...
@@ -130,7 +142,8 @@ class NormalisedVectorEnv(VectorEnv):
         self._write = action_writer(self._simulator.action_space)
         self._seed: int | None = seed
         self._valid = np.ones(self.num_envs, np.bool_)
-        self._num_over = 0
+        self._resting = np.zeros(self.num_envs, np.bool_)
+        self._num_lost = 0  # environments whose next step is not valid
         self._step_count = 0
         self._started = False
         self.info = TaskInfo(
@@ -150,7 +163,8 @@ class NormalisedVectorEnv(VectorEnv):
         except Exception as error:
             raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True
-        self._valid, self._num_over = np.ones(self.num_envs, np.bool_), 0
+        self._valid, self._num_lost = np.ones(self.num_envs, np.bool_), 0
+        self._resting = np.zeros(self.num_envs, np.bool_)
         observations = self._observations(raw)
         self._check_finite(observations, "observation")
         return observations
@@ -168,15 +182,21 @@ class NormalisedVectorEnv(VectorEnv):
         self._check_finite(observations, "observation")
         self._check_finite(rewards, "reward")
         valid = self._valid
-        if self._num_over:
+        if self._num_lost:
             rewards *= valid
             terminated, truncated = terminated & valid, truncated & valid
         # Of bools, a > b is "a and not b": terminated wins where an episode ends on both grounds.
         truncated = truncated > terminated
-        over = terminated | truncated
-        self._num_over = np.count_nonzero(over)
-        self._valid = ~over
+        lost = terminated | truncated | self._resting
+        self._num_lost = np.count_nonzero(lost)
+        self._valid = ~lost
         return Step(observations, rewards, terminated, truncated, valid)
+
+    def rest(self, resting: Array) -> None:
+        self._resting = np.array(resting, np.bool_)
+        self._simulator.rest(self._resting)
+        self._valid = self._valid & ~self._resting
+        self._num_lost = self.num_envs - np.count_nonzero(self._valid)
 
     def close(self) -> None:
         self._simulator.close()

@@ -59,8 +59,8 @@ def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
 def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
     """Play one complete round: each environment's first episode after this seed, then stop.
 
-    Environments that finish early go on stepping (a vector environment has no half step), but what
-    they do after their first episode counts nowhere: so short episodes are not over-represented.
+    Environments that finish early rest (or go on stepping in vain, where the backend cannot let
+    them rest): so short episodes are not over-represented.
 
     Raises:
         EnvironmentFailure: the environment raised or did not end.
@@ -79,7 +79,10 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
         step = env.step(actions)
         returns += np.where(running, step.rewards, 0.0)
         lengths += running
-        running &= ~(step.terminated | step.truncated)
+        ended = step.terminated | step.truncated
+        if ended.any():
+            running &= ~ended
+            env.rest(~running)
         observations = step.observations
     seen = np.concatenate(kept) if kept else np.zeros((0, *observations.shape[1:]), np.float32)
     return Round(returns, lengths, seen)
