@@ -94,7 +94,7 @@ def cross_entropy(teacher: np.ndarray, student: np.ndarray) -> np.ndarray:
 
 
 def rhat(name: str, problem: Problem, policy: np.ndarray, trajectory: Trajectory, i: int) -> float:
-    """The reward term of step i, as Table 1 and issue 3's list of rows say, written out by name."""
+    """The reward term of step i, as Table 1 and its neighbours say, written out by name."""
     state, action, reward, nxt = trajectory[i]
     base = name.removesuffix("+R")
     own = reward if name.endswith("+R") else 0.0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rldistill.cli.common import command_line, option, parse, print_json, switch
+from rldistill.cli.terminal import command_line, option, parse, print_json, switch
 
 
 @dataclass(frozen=True)

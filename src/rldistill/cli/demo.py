@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rldistill.cli import distill
-from rldistill.cli.common import command_line, option, parse, switch
+from rldistill.cli.terminal import command_line, option, parse, switch
 
 TEACHER = "lunarlander-ppo.zip"
 TASK = "LunarLander-v3"

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rldistill.cli.common import interval, number
+from rldistill.cli.terminal import interval, number
 from rldistill.train.progress import Progress
 
 # Without a terminal a line is printed at most this often, in seconds; looks are always printed.

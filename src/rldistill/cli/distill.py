@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from rldistill.cli.common import command_line, option, parse, print_json, switch
 from rldistill.cli.main import EXIT_CHECK, EXIT_ERROR, EXIT_INTERRUPTED
+from rldistill.cli.terminal import command_line, option, parse, print_json, switch
 from rldistill.errors import EnvironmentFailure, NotFiniteError, SettingError
 
 if TYPE_CHECKING:

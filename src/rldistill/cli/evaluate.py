@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from rldistill.cli.common import interval, number, option, parse, print_json, switch
 from rldistill.cli.main import EXIT_CHECK
+from rldistill.cli.terminal import interval, number, option, parse, print_json, switch
+from rldistill.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Flags:
 def run(arguments: list[str]) -> int:
     """Measure and print; returns the exit code."""
     flags = parse(Flags, "evaluate", arguments)
+    if flags.check and flags.against is None:
+        raise SettingError("--check needs a verdict, and that needs --against TEACHER")
     record = measure(flags)
     if flags.json:
         print_json(record)

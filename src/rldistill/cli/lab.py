@@ -4,8 +4,8 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rldistill.cli.common import number, option, parse, print_json
 from rldistill.cli.main import EXIT_USAGE
+from rldistill.cli.terminal import number, option, parse, print_json
 from rldistill.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated
 
-from rldistill.cli.common import parse, print_json, switch
+from rldistill.cli.terminal import parse, print_json, switch
 from rldistill.methods.catalogue import DEFAULT, ROWS
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rldistill.cli.common import number, option, parse, print_json, switch
+from rldistill.cli.terminal import number, option, parse, print_json, switch
 from rldistill.errors import RunFolderError
 from rldistill.runs import RunFolder, list_runs, read_json
 

@@ -143,6 +143,7 @@ class NormalisedVectorEnv(VectorEnv):
         self._seed: int | None = seed
         self._valid = np.ones(self.num_envs, np.bool_)
         self._resting = np.zeros(self.num_envs, np.bool_)
+        self._lengths = np.zeros(self.num_envs, np.int64)  # steps since the last end
         self._num_lost = 0  # environments whose next step is not valid
         self._step_count = 0
         self._started = False
@@ -164,6 +165,7 @@ class NormalisedVectorEnv(VectorEnv):
             raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True
         self._valid, self._num_lost = np.ones(self.num_envs, np.bool_), 0
+        self._lengths = np.zeros(self.num_envs, np.int64)
         self._resting = np.zeros(self.num_envs, np.bool_)
         observations = self._observations(raw)
         self._check_finite(observations, "observation")
@@ -188,6 +190,13 @@ class NormalisedVectorEnv(VectorEnv):
         # Of bools, a > b is "a and not b": terminated wins where an episode ends on both grounds.
         truncated = truncated > terminated
         lost = terminated | truncated | self._resting
+        self._lengths = np.where(lost, 0, self._lengths + 1)
+        if self._lengths.max() > self.info.max_episode_steps + 1:
+            raise EnvironmentFailure(
+                f"{self.info.id}: environment {self._lengths.argmax()} of {self.num_envs} "
+                f"did not end its episode within its limit of {self.info.max_episode_steps:,} "
+                "steps: does a wrapper hide the end of episodes?"
+            )
         self._num_lost = np.count_nonzero(lost)
         self._valid = ~lost
         return Step(observations, rewards, terminated, truncated, valid)

@@ -108,11 +108,11 @@ class SequentialVerdict:
         return replace(self, decision=decision, student=student, teacher=teacher, random=random)
 
     def _is_hopeless(self, evidence: Evidence) -> bool:
-        """Below the floor, or so little above it that the episodes allowed will hardly show it.
+        """A teacher like random, or a student below the floor or too little above it to be shown.
 
         Giving up early cannot raise the chance of a wrong `holds`; it costs a little power.
         """
-        if evidence.contrast.values.mean() < 0:
+        if evidence.contrast.values.mean() < 0 or not evidence.teacher_shown:
             return True
         needed = evidence.episodes_to_settle(self.level)
         return needed is None or needed > FORECAST_MARGIN * MOST_EPISODES

@@ -105,10 +105,10 @@ def distilling(job: Job) -> Generator[Progress]:
 
 def greet(job: Job) -> Iterator[Progress]:
     """Say what was found, and how teacher and random policy do."""
-    message = "\n".join(job.notes)
+    yield job.keeper.record(job.state.progress(message="\n".join(job.notes)))
     if job.prover is not None:
-        message += "\n" + job.prover.describe_teacher()
-    yield job.keeper.record(job.state.progress(message=message))
+        message = job.prover.describe_teacher()
+        yield job.keeper.record(job.state.progress(message=message))
 
 
 def look(job: Job) -> Iterator[Progress]:

@@ -129,9 +129,10 @@ class Job:
         """Who is compared with whom."""
         return Sides(
             student_act=str(self.settings.student_act),
-            teacher_act=str(self.settings.teacher_act),
+            # Recorded labels have no network, and nobody acts.
+            teacher_act=str(self.settings.teacher_act) if self.prover else None,
             student_parameters=student_parameters,
-            teacher_parameters=self.teacher_info.acting_parameters,
+            teacher_parameters=self.teacher_info.acting_parameters or None,
         )
 
 

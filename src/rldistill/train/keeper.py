@@ -106,8 +106,6 @@ class Keeper(AbstractContextManager["Keeper"]):
         elif job.resume:
             job.notes += ("resume   nothing was saved yet: starting from the beginning",)
         atomic_write(self.folder.recipe_toml, tomli_w.dumps(job.recipe))
-        # Of the student that is trained on, if there is one; it would not be true of what follows.
-        self.folder.verdict_json.unlink(missing_ok=True)
 
     def record(self, progress: Progress) -> Progress:
         """Append a record to metrics.jsonl and the TensorBoard events; returns it."""
@@ -137,6 +135,8 @@ class Keeper(AbstractContextManager["Keeper"]):
         The next save waits until this one's cost is a small share of the time since.
         """
         started = time.perf_counter()
+        # A verdict of before is about the student that is now replaced.
+        self.folder.verdict_json.unlink(missing_ok=True)
         save_student(job.learner.tested, self.folder.root, student_card(job))
         tensors, learner = flatten("learner", job.learner.state_dict())
         tensors["control"] = job.randomness.control.get_state()

@@ -207,7 +207,7 @@ def observation_space(dataset: Dataset) -> spaces.Box:
 
 
 def choose_student(
-    student: str | NetworkPolicy | None,
+    student: object,
     teacher: PolicyInfo,
     observation_space: spaces.Box,
     action_space: spaces.Space[Any],
@@ -218,6 +218,11 @@ def choose_student(
         SettingError: a student that could not be saved as plain data.
         TaskError: one that does not fit the task.
     """
+    if student is not None and not isinstance(student, (str, NetworkPolicy)):
+        raise SettingError(
+            "a student must be a spec such as 'mlp:16,16' or a policy of make_student, since its "
+            f"architecture is saved as plain data; got a {type(student).__name__}"
+        )
     if isinstance(student, NetworkPolicy):
         if not isinstance(student.module, Mlp):
             raise SettingError(

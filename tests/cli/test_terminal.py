@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pytest
 
-from rldistill.cli.common import command_line, interval, number, option, parse, print_json, switch
+from rldistill.cli.terminal import command_line, interval, number, option, parse, print_json, switch
 
 
 @dataclass(frozen=True)
