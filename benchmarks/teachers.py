@@ -83,6 +83,7 @@ ENTRIES = (
     ),
 )
 EPISODES = 256
+METHOD = "dagger"  # the default at the time; benchmarks/default_method.md compares the rows
 TEACHER_EPISODES = 20
 
 
@@ -97,7 +98,8 @@ def distil_cell(entry: Entry, student: str) -> Cell:
     spec = () if student == "default" else ("--student", student)
     arguments = ("distill", f"{entry.name}/model.zip", "--task", entry.task, *spec)
     name = f"{entry.name}.{student.replace(':', '-').replace(',', 'x')}"
-    return Cell(name, (*arguments, "--until", "0.95", "--steps", str(entry.steps)))
+    budget = ("--until", "0.95", "--steps", str(entry.steps))
+    return Cell(name, (*arguments, "--method", METHOD, *budget))
 
 
 def tolerance(entry: Entry) -> float:

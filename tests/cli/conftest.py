@@ -1,6 +1,7 @@
 """Fixtures of the tests of the command line: a command, its output, and small teachers."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def small_and_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of its own, the default method in small rounds, and no waiting for the disk."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setitem(catalogue.ROWS, "dagger", QUICK)
+    monkeypatch.setitem(catalogue.ROWS, catalogue.DEFAULT, replace(QUICK, name=catalogue.DEFAULT))
     monkeypatch.setattr(prepare, "FIRST_LOOK", 1024)
 
 

@@ -7,14 +7,14 @@ from commands import Command, check_types
 from small_runs import DAGGER, SHIPPED
 
 from rldistill.cli import demo
-from rldistill.methods.catalogue import ROWS
+from rldistill.methods.catalogue import DEFAULT, ROWS
 
 SHIPPED_TEACHER = demo.TEACHER
 
 
 @pytest.fixture(autouse=True)
 def on_cartpole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ROWS, "dagger", DAGGER)
+    monkeypatch.setitem(ROWS, DEFAULT, DAGGER)
     monkeypatch.setattr(demo, "TEACHER", "cartpole-dqn.zip")
     monkeypatch.setattr(demo, "TASK", "CartPole-v1")
 

@@ -8,12 +8,12 @@ import pytest
 from commands import TASK, Command, check_types
 from small_runs import DAGGER, SHIPPED, follower_folder
 
-from rldistill.methods.catalogue import ROWS
+from rldistill.methods.catalogue import DEFAULT, ROWS
 
 
 def test_the_main_job_on_cartpole(rldistill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the default method as it is: a small student that is shown to hold."""
-    monkeypatch.setitem(ROWS, "dagger", DAGGER)
+    monkeypatch.setitem(ROWS, DEFAULT, DAGGER)
     job = ("distill", SHIPPED / "cartpole-dqn.zip", "--task", "CartPole-v1")
     result = rldistill(*job, "--student", "mlp:16,16", "--until", "0.95", "--json", "--check")
     assert (result.code, result.err) == (0, "")
@@ -69,7 +69,7 @@ def test_no_verdict_fails_a_check(rldistill: Command, tmp_path: Path) -> None:
     few = ("distill", always_zero, *TASK, "--steps", 64, "--num-envs", 4, "--force", "--out", "a")
     result = rldistill(*few, "--json", "--check")
     assert result.code == 3
-    assert "VecNormalize file missing (--vecnormalize PATH)?" in result.records[0]["message"]
+    assert "VecNormalize file missing (--vecnormalize PATH)?" in result.records[1]["message"]
     last = result.records[-1]
     check_types(last, {"verdict", "fraction", "fraction_low", "fraction_high",
                        "episodes_to_settle"})  # fmt: skip

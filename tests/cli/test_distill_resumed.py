@@ -50,7 +50,7 @@ def test_a_finished_run_goes_on_with_more_steps(rldistill: Command, teacher: Pat
     [
         (("--task", "Track-v0"), "the task takes 1 continuous action dimensions"),
         (("--student", "mlp:7"), "another run: student was 'mlp:8', is 'mlp:7'"),
-        (("--method", "rusu-kl"), "another run: method was 'dagger', is 'rusu-kl'"),
+        (("--method", "rusu-kl"), "another run: method was 'on-policy-distill', is 'rusu-kl'"),
         (("--out", "b"), "--out and --force have no effect"),
         (("--force",), "--out and --force have no effect"),
     ],

@@ -29,7 +29,8 @@ def test_alone_there_is_no_verdict(rldistill: Command, teacher: Path) -> None:
     assert all((record[key] is not None) == (key in present)
                for key in ("verdict", "floor", "fraction", "teacher_return", "paired", "agreement",
                            "run", *present))  # fmt: skip
-    assert rldistill("evaluate", teacher, *TASK, "--episodes", 8, "--check").code == 3
+    refused = rldistill("evaluate", teacher, *TASK, "--episodes", 8, "--check")
+    assert (refused.code, "needs --against TEACHER" in refused.err) == (1, True)
 
 
 def test_plain_output_beside_a_teacher(rldistill: Command, teacher: Path, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from gymnasium import spaces
 
 from rldistill.envs.vector import NormalisedVectorEnv, Opened
+from rldistill.errors import EnvironmentFailure
 
 
 class Sloppy:
@@ -35,7 +37,7 @@ def wrapped(simulator: Sloppy) -> NormalisedVectorEnv:
             simulator=simulator,
             task_id="Sloppy",
             backend="none",
-            max_episode_steps=1,
+            max_episode_steps=10,
             equal_starts=False,
         ),
         seed=0,
@@ -61,3 +63,13 @@ def test_leaving_the_context_closes_the_simulator() -> None:
     with wrapped(simulator):
         assert not simulator.closed
     assert simulator.closed
+
+
+def test_an_episode_beyond_its_limit_is_an_error() -> None:
+    """A simulator that never ends, or whose ends a wrapper hides, is told and not waited for."""
+    envs = wrapped(Sloppy(False, False))
+    envs.reset()
+    for _ in range(11):
+        envs.step(np.zeros(2, np.int64))
+    with pytest.raises(EnvironmentFailure, match="did not end its episode within its limit of 10"):
+        envs.step(np.zeros(2, np.int64))

@@ -203,7 +203,7 @@ def test_a_student_that_was_shown_to_hold_stays_so(tmp_path: Path) -> None:
     again = quick_job(tmp_path / "held", resume=True, steps=LONG, until=0.9)
     weights = load_student(tmp_path / "held").module.state_dict()
     records = run(again)
-    assert [record.phase for record in records] == ["learning", "done"]
+    assert [record.phase for record in records] == ["learning", "learning", "done"]
     assert again.keeper.summary is not None
     assert again.keeper.summary["verdict"] == "holds"
     assert_equal(weights, load_student(tmp_path / "held").module.state_dict())
@@ -292,13 +292,15 @@ def test_a_run_that_has_ended_needs_more_steps(tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_ended_goes_on_with_more_steps(tmp_path: Path) -> None:
-    """As another candidate, at half the level; the old verdict is gone while it lasts."""
+    """As another candidate, at half the level; the old verdict stays until the old student goes."""
     job = quick_job(tmp_path / "run", steps=512)
     run(job)
     assert job.prover is not None
     again = quick_job(tmp_path / "run", resume=True, steps=2048)
     progress = distilling(again)
     next(progress)
+    assert read_json(tmp_path / "run" / "verdict.json")["env_steps"] < 2048
+    again.keeper.save(again)
     assert not (tmp_path / "run" / "verdict.json").exists()
     list(progress)
     assert again.prover is not None

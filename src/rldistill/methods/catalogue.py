@@ -11,7 +11,7 @@ CZARNECKI = "Czarnecki et al. 2019 (arXiv:1902.02186), table 1"
 ROSS = "Ross, Gordon and Bagnell 2011 (arXiv:1011.0686), algorithm 3.1"
 
 # A tenth of the mean action gap: sharp enough that the greedy action carries the weight, soft
-# enough that near-ties stay near-ties. benchmarks/default_method.md has the sweep.
+# enough that near-ties stay near-ties.
 GAP = Temperature(q_values=0.1, relative=True)
 
 _rusu = Method(
@@ -82,7 +82,7 @@ ROWS: dict[str, Method] = {
         ),
     )
 }
-DEFAULT = "dagger"
+DEFAULT = "on-policy-distill"
 
 
 def get_method(name: str) -> Method:
