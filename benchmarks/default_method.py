@@ -97,7 +97,8 @@ def write_table() -> None:
                 "What this does not show: the first look at a student comes after 16,384 steps, so "
                 "no run can end before; rows differ in more than who acts (`on-policy-distill` "
                 "forgets each round, `rusu-*` learn with RMSProp as their paper does); three seeds "
-                "tell large differences only.",
+                "tell large differences only. Seeds beside 0 were run for the two rows that came "
+                "closest, and there for two teachers only.",
                 "",
             ]
         )
