@@ -202,7 +202,7 @@ def write_table() -> None:
                 "`default` is the student that `distill` takes by itself: at most a tenth of the "
                 "teacher's acting network. What each cell printed: `benchmarks/results/teachers`.",
                 "",
-                "The students were made when `dagger` was the default, so the commands name it now; "
+                "The students were made when `dagger` was the default, so commands name it now; "
                 "`evaluate` has taken other seeds since. The machine was busy: seconds are upper "
                 "bounds, and `benchmarks/main_job.md` has those of a quiet one.",
                 "",
