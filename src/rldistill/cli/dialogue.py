@@ -88,9 +88,10 @@ class Dialogue:
             answer = ask(self.console, question.words, suggestion)
             return Answered(question, answer, "terminal", measured)
         if suggestion is None:
-            cannot = "" if measured is None else f" The numbers cannot tell: {measured.because}."
+            cannot = "" if measured is None else f"\nThe numbers cannot tell: {measured.because}."
             raise SettingError(
-                f"{question.words} Give {question.flag} yes|no.{cannot} {asked_without_terminal()}"
+                f"{question.words} Answer with {question.flag} yes|no.{cannot}\n"
+                f"{asked_without_terminal()}"
             )
         return Answered(question, suggestion, "measured", measured)
 
@@ -158,7 +159,7 @@ def say(console: "Console | None", words: str) -> None:
 def asked_without_terminal() -> str:
     """The flags that answer."""
     flags = ", ".join(f"{question.flag} yes|no" for question in QUESTIONS.values())
-    return f"Flags that answer, in the order of the tree: {flags}"
+    return f"The answers as flags, in the order of the tree: {flags}"
 
 
 def answer_words(one: Answered) -> str:

@@ -78,8 +78,9 @@ _QUESTIONS = (
         no=Edge(
             "where only the teacher's states count, learning on them is enough, and its objective "
             "is a fixed one",
-            "Table 1: the update is the gradient of E_pi[sum_t H(pi || pi_theta)]; Fig. 3: on the "
-            "teacher's states it is the fastest at first and as good as any after 5,000 iterations",
+            "Table 1: the update is the gradient of the teacher's expected sum of cross-entropies; "
+            "Fig. 3: on the teacher's states it is the fastest at first, and as good as any after "
+            "5,000 iterations",
         ),
     ),
     Question(

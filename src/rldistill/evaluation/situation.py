@@ -172,10 +172,8 @@ def _strength(
         "best_source": None if best is None else source,
         "strong_from": STRONG,
     }
-    said = (
-        f"over {returns.size} episodes the teacher returns {_words(ours)}, the random policy "
-        f"{_words(zero)}"
-    )
+    said = f"over {returns.size} episodes the teacher returns {_words(ours)}"
+    said += f", the random policy {_words(zero)}"
     if best is None:
         above = gain.low is not None and gain.low > 0.0
         said += f": {'' if above else 'not '}shown to be above random"
@@ -183,10 +181,8 @@ def _strength(
             said += "; how strong that is cannot be said without the best return known"
         return Measured("strong_teacher", None if above else False, said, numbers)
     if best <= zero.value:
-        raise SettingError(
-            f"best must be above the random policy's return, {zero.value:.4g}; got {best:g} "
-            f"({source})"
-        )
+        above = f"above the random policy's return, {zero.value:.4g}"
+        raise SettingError(f"best must be {above}; got {best:g} ({source})")
     share = _share(returns, randoms, best)
     numbers |= _entries("share", share)
     said += f": {_words(share)} of the way to {best:g} ({source}); strong is from {STRONG:g} on"
@@ -258,11 +254,11 @@ def _drift(own: list[Agreement], theirs: list[Agreement], gap: FloatArray) -> Me
         numbers |= _entries("kl_student_states", stats.estimate(kl[0]))
         numbers |= _entries("kl_teacher_states", stats.estimate(kl[1]))
         numbers |= _entries("kl_drift", further)
-        parting = f" KL is {_words(further)} nats higher there;"
+        parting = f" of KL {_words(further)} nats;"
     because = (
         f"teacher and student choose differently in {here.mean():.3g} of the student's states and "
-        f"in {there.mean():.3g} of the teacher's, {_words(drift)} more;{parting} the student "
-        f"returns {_words(lost)} less than the teacher ({gap.size} episodes); drift is from "
+        f"in {there.mean():.3g} of the teacher's: a drift of {_words(drift)};{parting} the student "
+        f"returns {_words(lost)} less than the teacher ({gap.size} episodes); drift counts from "
         f"{DRIFT:g} on"
     )
     return Measured("off_teacher_states", _decided(drift, DRIFT), because, numbers)
