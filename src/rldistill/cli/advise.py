@@ -172,6 +172,8 @@ def shown(dialogue: Dialogue, as_json: bool) -> list[Answered]:
         if as_json:
             print_json(one.to_json())
             continue
+        if one.by == "terminal" and sys.stdout.isatty():
+            continue  # the person has just typed it there
         sys.stdout.write(f"{one.question.words}  {answer_words(one)}\n")
         if one.measured is not None and dialogue.console is None:
             sys.stdout.write(f"    {one.measured.because}\n")
