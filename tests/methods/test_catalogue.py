@@ -1,6 +1,6 @@
 import pytest
 
-from rldistill.core import CategoricalHead, QValueHead
+from rldistill.core import CategoricalHead, GaussianHead, QValueHead
 from rldistill.errors import SettingError
 from rldistill.methods.catalogue import DEFAULT, ROWS, get_method
 from rldistill.methods.schedules import Constant
@@ -11,17 +11,26 @@ def test_the_rows_of_the_papers_are_there_under_their_names():
     assert set(ROWS) == {
         "teacher-distill", "on-policy-distill", "rusu-nll", "rusu-mse", "rusu-kl",
         "dagger", "dagger-geometric", "dagger-linear",
+        "on-policy-distill+R", "entropy-regularised", "entropy-regularised+R", "n-distill",
+        "n-distill+R", "exp-entropy-regularised", "exp-entropy-regularised+R", "kl-regularised",
+        "kl-regularised+R", "value-gated", "value-gated+R", "teacher-v-reward", "td-teacher-v",
+        "td-v0", "baseline", "kickstarting", "kickstarting-constant", "kickstarting-geometric",
+        "kickstarting-performance", "ppd", "rsl-rl", "gkd",
     }  # fmt: skip
     assert DEFAULT in ROWS
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_says_what_it_is_and_works_for_discrete_teachers(name):
+def test_a_row_says_what_it_is_and_works_for_the_teachers_it_is_for(name):
     row = get_method(name)
     assert row.name == name
     assert row.summary.endswith(".")
-    assert "arXiv" in row.source
-    assert row.loss in LOSSES
+    assert "arXiv" in row.source or name == "rsl-rl"
+    assert row.loss in (*LOSSES, None)
+    if row.actions == "continuous":
+        head = GaussianHead((-1.0,), (1.0,))
+        align(row, head, head, None)
+        return
     for head in (CategoricalHead(2), QValueHead(2)):
         align(row, head, CategoricalHead(2), 1.0)
 

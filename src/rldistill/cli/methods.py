@@ -6,6 +6,7 @@ from typing import Annotated
 
 from rldistill.cli.terminal import parse, print_json, switch
 from rldistill.methods.catalogue import DEFAULT, ROWS
+from rldistill.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,25 @@ class Flags:
 def run(arguments: list[str]) -> int:
     """Print the table."""
     flags = parse(Flags, "methods", arguments)
+    widths = [max(len(text(row)) for row in ROWS.values()) for text in (name, loss)]
     for row in ROWS.values():
         if flags.json:
             record = {"name": row.name, "loss": row.loss, "summary": row.summary}
             print_json(record | {"source": row.source, "default": row.name == DEFAULT})
         else:
             mark = "*" if row.name == DEFAULT else " "
-            sys.stdout.write(f"{mark} {row.name:<18} {row.loss:<14} {row.summary}\n")
+            start = f"{mark} {name(row):<{widths[0]}}  {loss(row):<{widths[1]}}"
+            sys.stdout.write(f"{start}  {row.summary}\n")
     if not flags.json:
         sys.stdout.write("* the default\n")
     return 0
+
+
+def name(row: Method) -> str:
+    """Its name."""
+    return row.name
+
+
+def loss(row: Method) -> str:
+    """The name of its loss, or a dash."""
+    return row.loss or "-"

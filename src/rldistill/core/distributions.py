@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rldistill.errors import SettingError
-from rldistill.maths import gaussian
+from rldistill.maths import categorical, gaussian, squashed
 
 
 @final
@@ -29,6 +29,14 @@ class Categorical:
         # rand() may return exactly 0, whose -log(-log) is -inf: harmless, it only loses the race.
         return (self.logits - (-uniform.log()).log()).argmax(-1)
 
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """log p(a) of actions int64 [...]: [...] in nats."""
+        return categorical.log_prob(self.logits, actions)
+
+    def entropy(self) -> Tensor:
+        """[...] in nats."""
+        return categorical.entropy(self.logits)
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,14 @@ class Gaussian:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One action per state: float [..., D]."""
         return self.mean + self.log_std.exp() * _normal_like(self.mean, generator)
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """log p(a) of actions [..., D]: [...] in nats per environment unit."""
+        return gaussian.log_prob(self.mean, self.log_std, actions)
+
+    def entropy(self) -> Tensor:
+        """[...] in nats per environment unit."""
+        return gaussian.entropy(self.mean, self.log_std)
 
 
 @final
@@ -65,6 +81,15 @@ class SquashedGaussian:
         """One action per state: float [..., D]."""
         u = self.mean + self.log_std.exp() * _normal_like(self.mean, generator)
         return gaussian.squash(u, self.low, self.high)
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """log p(a) of actions [..., D] in environment units: [...] in nats per half range."""
+        half = (self.high - self.low) / 2
+        return squashed.log_prob(self.mean, self.log_std, (actions - self.low) / half - 1.0)
+
+    def entropy(self) -> Tensor:
+        """[...] in nats per half range."""
+        return squashed.entropy(self.mean, self.log_std)
 
 
 @final

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from rldistill.errors import ShapeError
+from rldistill.errors import SettingError, ShapeError
 
 
 def kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
@@ -75,27 +75,37 @@ def reverse_kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     return _expectation(log_q, log_q - log_p)
 
 
-def js(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """JS(p, q) = KL(p || m) / 2 + KL(q || m) / 2, with m = (p + q) / 2; symmetric.
+def js(p_logits: Tensor, q_logits: Tensor, beta: float = 0.5) -> Tensor:
+    """JS(p, q) = beta KL(p || m) + (1 - beta) KL(q || m), with m = beta p + (1 - beta) q.
+
+    Symmetric at beta = 1/2. Divided by beta (1 - beta) it tends to KL(q || p) for beta -> 1 and to
+    KL(p || q) for beta -> 0.
 
     Args:
         p_logits: [..., A]; -inf marks an action that p never takes.
         q_logits: [..., A]; -inf marks an action that q never takes.
+        beta: weight of p, between 0 and 1, both excluded.
 
     Returns:
-        [...] in nats, between 0 and ln 2; ln 2 where no action is taken by both. Always finite.
+        [...] in nats, between 0 and the entropy of (beta, 1 - beta), at most ln 2: that much where
+        no action is taken by both. Always finite.
 
     Raises:
         ShapeError: the action axes differ, or the other axes do not broadcast.
+        SettingError: beta is not between 0 and 1.
 
-    Source: Lin 1991, Divergence measures based on the Shannon entropy, for equal weights.
+    Source: Lin 1991, Divergence measures based on the Shannon entropy, equation 4.1; Agarwal et al.
+    2024 (GKD, arXiv:2306.13649), equation 1.
 
     >>> round(js(torch.tensor([0.0, -torch.inf]), torch.tensor([-torch.inf, 0.0])).item(), 4)
     0.6931
     """
     _check_same_actions("js", p_logits, q_logits)
     log_p, log_q = p_logits.log_softmax(-1), q_logits.log_softmax(-1)
-    return (_kl_to_middle(log_p, log_q) + _kl_to_middle(log_q, log_p)) / 2
+    if not 0.0 < beta < 1.0:
+        raise SettingError(f"js: beta must lie between 0 and 1, both excluded; got {beta}")
+    first = beta * _kl_to_middle(log_p, log_q, beta)
+    return first + (1 - beta) * _kl_to_middle(log_q, log_p, 1 - beta)
 
 
 def cross_entropy(p_logits: Tensor, q_logits: Tensor) -> Tensor:
@@ -142,6 +152,32 @@ def entropy(p_logits: Tensor) -> Tensor:
     _check_same_actions("entropy", p_logits, p_logits)
     log_p = p_logits.log_softmax(-1)
     return _expectation(log_p, -log_p)
+
+
+def log_prob(logits: Tensor, actions: Tensor) -> Tensor:
+    """log p(a) of given actions.
+
+    Args:
+        logits: [..., A]; -inf marks an action that is never taken.
+        actions: int64 [...], 0 to A - 1.
+
+    Returns:
+        [...] in nats, <= 0; -inf for an action that is never taken.
+
+    Raises:
+        ShapeError: the actions are not those of the same states.
+
+    Source: Williams 1992, Simple statistical gradient-following algorithms, section 4.
+
+    >>> round(log_prob(torch.tensor([0.0, 0.0]), torch.tensor(1)).item(), 4)
+    -0.6931
+    """
+    if logits.ndim == 0 or actions.shape != logits.shape[:-1]:
+        raise ShapeError(
+            f"log_prob: actions must have shape {tuple(logits.shape[:-1])}, one for each state; "
+            f"got {tuple(actions.shape)}"
+        )
+    return logits.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def nll(p_logits: Tensor, q_logits: Tensor) -> Tensor:
@@ -240,10 +276,10 @@ def _expectation(log_p: Tensor, values: Tensor) -> Tensor:
     return total.masked_fill(infinite.any(-1), torch.inf)
 
 
-def _kl_to_middle(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || (p + q) / 2), from log p/m = ln 2 + logsigmoid(log p - log q)."""
-    gap = torch.where(log_p.exp() > 0, log_p - log_q, 0.0)
-    return _expectation(log_p, math.log(2) + logsigmoid(gap))
+def _kl_to_middle(log_p: Tensor, log_q: Tensor, share: float) -> Tensor:
+    """KL(p || share p + (1 - share) q), from log p/m = logsigmoid(gap) - log share."""
+    gap = torch.where(log_p.exp() > 0, log_p - log_q, 0.0) + math.log(share / (1 - share))
+    return _expectation(log_p, logsigmoid(gap) - math.log(share))
 
 
 def _check_same_actions(caller: str, p_logits: Tensor, q_logits: Tensor) -> torch.Size:

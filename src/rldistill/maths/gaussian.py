@@ -162,6 +162,28 @@ def entropy(p_mean: Tensor, p_log_std: Tensor) -> Tensor:
     return (p_log_std + (HALF_LOG_TWO_PI + 0.5)).expand(shape).sum(-1)
 
 
+def log_prob(mean: Tensor, log_std: Tensor, actions: Tensor) -> Tensor:
+    """log p(a) = - sum_d [(a - m)^2 / (2 s^2) + log s + log(2 pi) / 2].
+
+    Args:
+        mean: [..., D], environment units.
+        log_std: [..., D] or [D], log of environment units.
+        actions: [..., D], environment units, as drawn: not clipped to the bounds.
+
+    Returns:
+        [...] in nats of a density per environment unit, so it may be positive.
+
+    Raises:
+        ShapeError: the last axes differ, or the other axes do not broadcast.
+
+    Source: Williams 1992, Simple statistical gradient-following algorithms, section 6.
+
+    >>> round(log_prob(torch.zeros(1), torch.zeros(1), torch.ones(1)).item(), 4)
+    -1.4189
+    """
+    return -nll(actions, log_std, mean, log_std)
+
+
 def nll(p_mean: Tensor, p_log_std: Tensor, q_mean: Tensor, q_log_std: Tensor) -> Tensor:
     """- log q(m_p) = sum_d [(m_p - m_q)^2 / (2 s_q^2) + log s_q + log(2 pi) / 2].
 

@@ -25,6 +25,8 @@ from rldistill.maths import gaussian
 # error falls geometrically with the spacing of the nodes, where a Gauss rule would lag behind.
 NUM_NODES = 129
 REACH = 8.0
+# tanh rounds to 1 in float32 from u = 9 on; atanh of this is 7.6.
+EDGE = 1e-6
 
 
 def kl(p_mean: Tensor, p_log_std: Tensor, q_mean: Tensor, q_log_std: Tensor) -> Tensor:
@@ -150,6 +152,31 @@ def entropy(p_mean: Tensor, p_log_std: Tensor) -> Tensor:
     0.6698
     """
     return gaussian.entropy(p_mean, p_log_std) + _expected_log_slope(p_mean, p_log_std)
+
+
+def log_prob(mean: Tensor, log_std: Tensor, actions: Tensor) -> Tensor:
+    """log p(a) = log N(u; m, s) - sum_d log(1 - tanh(u)^2), with u = atanh(a).
+
+    An action that rounding put on a bound is taken to lie EDGE inside it.
+
+    Args:
+        mean: [..., D], before tanh.
+        log_std: [..., D] or [D], before tanh.
+        actions: [..., D], in half ranges: between -1 and 1.
+
+    Returns:
+        [...] in nats of a density per half range.
+
+    Raises:
+        ShapeError: the last axes differ, or the other axes do not broadcast.
+
+    Source: Haarnoja et al. 2018 (arXiv:1801.01290), appendix C, equation 21.
+
+    >>> round(log_prob(torch.zeros(1), torch.zeros(1), torch.zeros(1)).item(), 4)
+    -0.9189
+    """
+    u = actions.clamp(EDGE - 1.0, 1.0 - EDGE).atanh()
+    return gaussian.log_prob(mean, log_std, u) - _log_slope(u).sum(-1)
 
 
 def nll(p_mean: Tensor, p_log_std: Tensor, q_mean: Tensor, q_log_std: Tensor) -> Tensor:

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.methods.method import STUDENT, TEACHER, Control, Learning, Method, Temperature
+from rldistill.methods.landscape import GAP, LANDSCAPE
+from rldistill.methods.method import STUDENT, TEACHER, Control, Learning, Method
+from rldistill.methods.neighbours import NEIGHBOURS
 from rldistill.methods.schedules import FirstRounds, Geometric, Linear
 
 RUSU = "Rusu et al. 2016 (arXiv:1511.06295), section 3"
 CZARNECKI = "Czarnecki et al. 2019 (arXiv:1902.02186), table 1"
 ROSS = "Ross, Gordon and Bagnell 2011 (arXiv:1011.0686), algorithm 3.1"
-
-# A tenth of the mean action gap: sharp enough that the greedy action carries the weight, soft
-# enough that near-ties stay near-ties.
-GAP = Temperature(q_values=0.1, relative=True)
 
 _rusu = Method(
     name="rusu-kl",
@@ -80,6 +78,8 @@ ROWS: dict[str, Method] = {
             source=ROSS + ", linear beta over 15 rounds",
             control=Control(teacher_share=Linear(1.0, 0.0, 15), student_samples=False),
         ),
+        *LANDSCAPE,
+        *NEIGHBOURS,
     )
 }
 DEFAULT = "on-policy-distill"

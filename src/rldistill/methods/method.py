@@ -1,10 +1,11 @@
 """Method: one row of the table. A new row is data; it needs no new code."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 from rldistill.errors import SettingError
-from rldistill.methods.schedules import Constant, Schedule
+from rldistill.methods.credit import Credit
+from rldistill.methods.schedules import ALWAYS, Constant, Schedule, Weaning
 
 # A round that no run comes to: by then every schedule is at its end.
 LAST_ROUND = 1_000_000
@@ -109,6 +110,67 @@ class Learning:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Weighs the loss in state s by the value gap xi(s) = V_pi(s) - V_pi_theta(s), in raw reward.
+
+    Attributes:
+        alpha: None counts the loss where xi > 0 and nowhere else (Czarnecki et al. 2019,
+            proposition 2); a number weighs it by exp(alpha xi / sigma), at most LARGEST_GATE (Lai
+            et al. 2020), where sigma is the deviation of returns, see ActorCritic.scale_rewards.
+    """
+
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.alpha is not None and not self.alpha > 0.0:
+            raise SettingError(f"Gate: alpha must be above 0, got {self.alpha:g}")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorCritic:
+    """How a row with credit estimates and follows the gradient.
+
+    Attributes:
+        gamma: discount per environment step; None takes the teacher's own, 0.99 where unknown.
+        lam: lambda of GAE.
+        n_step: n-step returns with the critic as baseline, instead of GAE.
+        clip: PPO's epsilon; 0 leaves the probability ratio alone (with reuse 1 and a batch as large
+            as the round: one plain policy-gradient step).
+        scale_rewards: the reward and the teacher's value count in units of the running deviation of
+            the discounted return, so that they weigh about as much as losses in nats.
+        critic_hidden: widths of the critic's hidden layers.
+        value_weight: of the critic's squared error / 2.
+        value_distillation: of (V_theta - V_pi)^2 / 2, beside the critic's own target.
+        entropy_bonus: of the student's entropy, nats.
+    """
+
+    gamma: float | None = None
+    lam: float = 0.95
+    n_step: int | None = None
+    clip: float = 0.2
+    scale_rewards: bool = True
+    critic_hidden: tuple[int, ...] = (64, 64)
+    value_weight: float = 0.5
+    value_distillation: float = 0.0
+    entropy_bonus: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = {"lam": self.lam, "gamma": 1.0 if self.gamma is None else self.gamma}
+        for name, share in shares.items():
+            if not 0.0 <= share <= 1.0:
+                raise SettingError(f"ActorCritic: {name} must lie in [0, 1], got {share:g}")
+        for name in ("clip", "value_weight", "value_distillation", "entropy_bonus"):
+            if not getattr(self, name) >= 0.0:
+                raise SettingError(
+                    f"ActorCritic: {name} must be at least 0, got {getattr(self, name):g}"
+                )
+        if self.n_step is not None and self.n_step < 1:
+            raise SettingError(f"ActorCritic: n_step must be at least 1, got {self.n_step}")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One way to distil.
 
@@ -117,24 +179,38 @@ class Method:
         summary: one sentence.
         source: paper and equation.
         control: who acts.
-        loss: the alignment loss l, a key of rldistill.methods.terms.LOSSES.
+        loss: the alignment loss l, a key of rldistill.methods.terms.LOSSES; None: no loss.
+        loss_weight: lambda, of the loss.
+        js_beta: weight of the teacher in the loss "js".
         teacher_temperature: divides the teacher's logits.
         student_temperature: divides the student's logits.
         memory: states kept for learning; 0 keeps only those of the current round (on-policy).
         round_steps: environment steps per round, summed over environments.
         learning: optimiser and its settings.
+        credit: what actions are credited with over time; None: nothing, and no critic is trained.
+        gate: weighs the loss by who is better from here on; None: it counts everywhere.
+        proximal: the loss is multiplied by max(pi_theta / pi_old, 1 - clip) (PPD).
+        actor_critic: settings of rows with credit or a gate.
+        actions: "discrete" or "continuous" where the row is defined for those alone.
     """
 
     name: str
     summary: str
     source: str
     control: Control
-    loss: str
+    loss: str | None
+    loss_weight: Schedule | Weaning = ALWAYS
+    js_beta: float = 0.5
     teacher_temperature: Temperature = Temperature()
     student_temperature: float = 1.0
     memory: int = 1_000_000
     round_steps: int = 4096
     learning: Learning = Learning()
+    credit: Credit | None = None
+    gate: Gate | None = None
+    proximal: bool = False
+    actor_critic: ActorCritic = ActorCritic()
+    actions: Literal["any", "discrete", "continuous"] = "any"
 
     def __post_init__(self) -> None:
         if not self.student_temperature > 0:
@@ -146,3 +222,48 @@ class Method:
                 "memory must be at least 0 and round_steps at least 1, got "
                 f"{self.memory} and {self.round_steps}"
             )
+        weights = [self.loss_weight.at(i) for i in (0, LAST_ROUND)]
+        if min(weights) < 0.0 or max(weights) == 0.0:
+            raise SettingError(
+                f"{self.name}: loss_weight must be at least 0 and somewhere above; a row without a "
+                f"loss has loss=None. It goes from {weights[0]:g} to {weights[1]:g}"
+            )
+        if self.is_actor_critic:
+            self._check_actor_critic()
+        elif self.loss is None:
+            raise SettingError(f"{self.name}: neither a loss nor a credit: nothing to learn from")
+        elif self.proximal:
+            raise SettingError(f"{self.name}: proximal has no effect without credit or a gate")
+
+    def _check_actor_critic(self) -> None:
+        acts = [self.control.teacher_share.at(i) for i in (0, LAST_ROUND)]
+        if max(acts) > 0.0 or self.control.epsilon > 0.0 or not self.control.student_samples:
+            raise SettingError(
+                f"{self.name}: credit follows the actions of the student, so it must act by "
+                "sampling, alone and without epsilon"
+            )
+        if self.student_temperature != 1.0 or self.memory != 0:
+            raise SettingError(
+                f"{self.name}: a row with credit learns from the latest round (memory 0) at "
+                f"student_temperature 1; got {self.memory} and {self.student_temperature:g}"
+            )
+        lossless = {
+            "credit for the next loss": self.credit is not None and self.credit.next_loss > 0.0,
+            "a gate": self.gate is not None,
+            "proximal": self.proximal,
+        }
+        for what, asked in lossless.items():
+            if asked and self.loss is None:
+                raise SettingError(f"{self.name}: {what} needs a loss")
+
+    @property
+    def is_actor_critic(self) -> bool:
+        """Whether it learns from whole trajectories, with a critic."""
+        return self.credit is not None or self.gate is not None
+
+    @property
+    def needs_teacher_value(self) -> bool:
+        """Whether V_pi is used: a teacher without a critic needs one fitted."""
+        credited = self.credit is not None and self.credit.needs_teacher_value
+        distilled = self.is_actor_critic and self.actor_critic.value_distillation > 0.0
+        return self.gate is not None or credited or distilled

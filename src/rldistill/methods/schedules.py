@@ -18,6 +18,9 @@ class Constant:
         return self.value
 
 
+ALWAYS = Constant(1.0)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class FirstRounds:
@@ -67,3 +70,29 @@ class Linear:
 
 
 Schedule = Constant | FirstRounds | Geometric | Linear
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Weaning:
+    """start * max(1 - G_S / G_T, 0) before round `rounds`, then 0.
+
+    G_S / G_T is the student's fraction of the teacher's return, (S - R) / (T - R), over its latest
+    training episodes. Source: Agarwal et al. 2022 (QDagger, arXiv:2206.01626), appendix A.3, on
+    returns normalised by the random policy as in its code.
+    """
+
+    start: float = 1.0
+    rounds: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if not self.start > 0.0 or self.rounds < 1:
+            raise SettingError(
+                "Weaning: start must be above 0 and rounds at least 1, got "
+                f"{self.start:g} and {self.rounds}"
+            )
+
+    def at(self, round_index: int, fraction: float | None = None) -> float:
+        """The weight in a round; without a fraction, that of a student no better than random."""
+        left = 1.0 if fraction is None else max(1.0 - fraction, 0.0)
+        return self.start * left if round_index < self.rounds else 0.0

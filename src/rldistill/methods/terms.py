@@ -26,7 +26,12 @@ from rldistill.errors import SettingError, ShapeError, did_you_mean
 from rldistill.maths import categorical, deterministic, gaussian, squashed
 from rldistill.methods.method import Method
 
-LOSSES = ("nll", "mse", "kl", "reverse_kl", "js", "cross_entropy")
+LOSSES = ("nll", "mse", "kl", "reverse_kl", "js", "cross_entropy", "reverse_cross_entropy")
+# Where the logarithm of the teacher's probability is a cost or a reward, a probability below this
+# (a masked action, a sharpened softmax) counts as this: one action must not cost infinitely much.
+# For a density: per action dimension.
+FLOOR = 1e-8
+_DISCRETE = (CategoricalHead, QValueHead)
 _Pairwise = Callable[[Tensor, Tensor], Tensor]
 _Normal = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 _Point = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -36,8 +41,8 @@ _CATEGORICAL: dict[str, _Pairwise] = {
     "mse": categorical.mse,
     "kl": categorical.kl,
     "reverse_kl": categorical.reverse_kl,
-    "js": categorical.js,
     "cross_entropy": categorical.cross_entropy,
+    "reverse_cross_entropy": lambda p, q: categorical.cross_entropy(q, p),
 }
 _GAUSSIAN: dict[str, _Normal] = {
     "nll": gaussian.nll,
@@ -45,6 +50,7 @@ _GAUSSIAN: dict[str, _Normal] = {
     "kl": gaussian.kl,
     "reverse_kl": gaussian.reverse_kl,
     "cross_entropy": gaussian.cross_entropy,
+    "reverse_cross_entropy": lambda pm, ps, qm, qs: gaussian.cross_entropy(qm, qs, pm, ps),
 }
 _SQUASHED: dict[str, _Normal] = {
     "nll": squashed.nll,
@@ -52,13 +58,22 @@ _SQUASHED: dict[str, _Normal] = {
     "kl": squashed.kl,
     "reverse_kl": squashed.reverse_kl,
     "cross_entropy": squashed.cross_entropy,
+    "reverse_cross_entropy": lambda pm, ps, qm, qs: squashed.cross_entropy(qm, qs, pm, ps),
 }
 _DETERMINISTIC: dict[str, _Point] = {
     "nll": deterministic.nll,
     "kl": deterministic.kl,
     "reverse_kl": deterministic.reverse_kl,
     "cross_entropy": deterministic.cross_entropy,
+    "reverse_cross_entropy": lambda p, q, std: deterministic.cross_entropy(q, p, std),
 }
+
+
+NO_PROBABILITIES = (
+    "a row with credit or a gate needs the probabilities of actions, and a deterministic policy "
+    "(TD3, DDPG, ARS) has none, nor has its student; choose a row without, such as "
+    "on-policy-distill"
+)
 
 
 @final
@@ -67,33 +82,83 @@ class Alignment:
     """The loss of one method between one teacher's and one student's raw outputs.
 
     Attributes:
-        loss: a key of LOSSES.
+        loss: a key of LOSSES; None: the row has none, and only log-probabilities are asked for.
         teacher_head: what the teacher's raw outputs mean.
         student_head: what the student's mean.
         teacher_temperature: divides the teacher's logits, in their own units.
         student_temperature: divides the student's logits.
+        js_beta: weight of the teacher in "js".
     """
 
-    loss: str
+    loss: str | None
     teacher_head: Head
     student_head: Head
     teacher_temperature: float
     student_temperature: float
+    js_beta: float = 0.5
 
     def __call__(self, teacher_raw: Tensor, student_raw: Tensor) -> Tensor:
-        """Loss per state [...] from raw outputs [..., outputs]; no gradient reaches the teacher."""
+        """Loss per state [...] from raw outputs [..., outputs]; no gradient reaches the teacher.
+
+        Raises:
+            SettingError: the row has no loss.
+        """
+        if self.loss is None:
+            raise SettingError("this row has no alignment loss")
         teacher = self.teacher_head(teacher_raw.detach())
         student = self.student_head(student_raw)
-        if isinstance(teacher, Categorical) and isinstance(student, Categorical):
-            function = _CATEGORICAL[self.loss]
-            if self.loss == "mse" and isinstance(self.teacher_head, QValueHead):
-                # The level of a Q-value has a meaning; that of a logit has none.
-                function = categorical.squared_error
-            return function(
-                teacher.logits / self.teacher_temperature,
-                student.logits / self.student_temperature,
-            )
-        return continuous_loss(self.loss, self.teacher_head, teacher, student)
+        if not (isinstance(teacher, Categorical) and isinstance(student, Categorical)):
+            return continuous_loss(self.loss, self.teacher_head, teacher, student)
+        teacher_logits = teacher.logits / self.teacher_temperature
+        student_logits = student.logits / self.student_temperature
+        if self.loss == "js":
+            return categorical.js(teacher_logits, student_logits, self.js_beta)
+        if self.loss == "mse" and isinstance(self.teacher_head, QValueHead):
+            # The level of a Q-value has a meaning; that of a logit has none.
+            return categorical.squared_error(teacher_logits, student_logits)
+        if self.loss in ("reverse_kl", "reverse_cross_entropy"):
+            teacher_logits = teacher_logits.log_softmax(-1).clamp(min=math.log(FLOOR))
+        return _CATEGORICAL[self.loss](teacher_logits, student_logits)
+
+    def teacher_log_prob(self, teacher_raw: Tensor, actions: Tensor) -> Tensor:
+        """log pi(a | s), at the teacher's temperature and at least log FLOOR: [...], no gradient.
+
+        Args:
+            teacher_raw: [..., outputs].
+            actions: int64 [...], or [..., D] in environment units.
+
+        Raises:
+            SettingError: the teacher is deterministic.
+        """
+        teacher = self.teacher_head(teacher_raw.detach())
+        if isinstance(teacher, Deterministic):
+            raise SettingError(NO_PROBABILITIES)
+        if isinstance(teacher, Categorical):
+            teacher = Categorical(teacher.logits / self.teacher_temperature)
+            return teacher.log_prob(actions).clamp(min=math.log(FLOOR))
+        return teacher.log_prob(actions).clamp(min=actions.shape[-1] * math.log(FLOOR))
+
+    def student_log_prob(self, student_raw: Tensor, actions: Tensor) -> Tensor:
+        """log pi_theta(a | s) of the policy that acts: [...].
+
+        Raises:
+            SettingError: the student is deterministic.
+        """
+        student = self.student_head(student_raw)
+        if isinstance(student, Deterministic):
+            raise SettingError(NO_PROBABILITIES)
+        return student.log_prob(actions)
+
+    def student_entropy(self, student_raw: Tensor) -> Tensor:
+        """H(pi_theta) per state: [...], nats; as log_prob.
+
+        Raises:
+            SettingError: the student is deterministic.
+        """
+        student = self.student_head(student_raw)
+        if isinstance(student, Deterministic):
+            raise SettingError(NO_PROBABILITIES)
+        return student.entropy()
 
 
 def continuous_loss(
@@ -148,16 +213,24 @@ def align(
             relative and the teacher is a Q-network; else None.
 
     Raises:
-        SettingError: the loss is unknown, or undefined for this family.
+        SettingError: the loss is unknown, or undefined for this family; or the row needs the
+            probabilities of actions and a policy is deterministic.
         ShapeError: the two heads are not of one family and size.
     """
-    if method.loss not in LOSSES:
+    if method.is_actor_critic and isinstance(student_head, DeterministicHead):
+        raise SettingError(f"{method.name}: {NO_PROBABILITIES}")
+    if method.loss is not None and method.loss not in LOSSES:
         raise SettingError(
             f"unknown loss {method.loss!r}; known: {', '.join(LOSSES)}."
             + did_you_mean(method.loss, LOSSES)
         )
-    if method.loss == "js" and not isinstance(teacher_head, (CategoricalHead, QValueHead)):
+    if method.loss == "js" and not isinstance(teacher_head, _DISCRETE):
         raise SettingError("loss 'js' has no closed form for continuous actions; use kl")
+    kind = "discrete" if isinstance(teacher_head, _DISCRETE) else "continuous"
+    if method.actions not in ("any", kind):
+        raise SettingError(
+            f"{method.name} is defined for {method.actions} actions; this teacher's are {kind}"
+        )
     _check_family(teacher_head, student_head)
     tau = method.teacher_temperature
     temperature = tau.logits
@@ -170,14 +243,18 @@ def align(
         # Squared error compares the values themselves, as in the paper: nothing is sharpened.
         temperature = 1.0
     return Alignment(
-        method.loss, teacher_head, student_head, temperature, method.student_temperature
+        method.loss,
+        teacher_head,
+        student_head,
+        temperature,
+        method.student_temperature,
+        method.js_beta,
     )
 
 
 def _check_family(teacher: Head, student: Head) -> None:
-    discrete = (CategoricalHead, QValueHead)
     alike = type(teacher) is type(student)
-    alike = alike or (isinstance(teacher, discrete) and isinstance(student, discrete))
+    alike = alike or (isinstance(teacher, _DISCRETE) and isinstance(student, _DISCRETE))
     if not alike or teacher.num_outputs != student.num_outputs:
         raise ShapeError(f"no loss is defined between a {teacher} teacher and a {student} student")
 

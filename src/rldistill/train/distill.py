@@ -93,6 +93,7 @@ def distilling(job: Job) -> Generator[Progress]:
                 job.begin(batch)
             state.agreement = job.agreement_on(batch)
             job.remember(batch)
+            job.weigh(batch)
             updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
             state.loss = job.learner.learn(job.memory, updates)
             state.finish_round(batch.num_steps, job.learner.updates, time.perf_counter() - started)

@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
 
 from rldistill.core import Categorical, PolicyInfo
-from rldistill.data.replay import Replay
+from rldistill.data.latest import LatestRound
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
+from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
 from rldistill.rollout.control import Randomness
+from rldistill.train.episodes import RecentReturns
 from rldistill.train.keeper import Keeper
-from rldistill.train.learners import PerStateLearner
+from rldistill.train.learners import Learner, Memory
 from rldistill.train.settings import Settings
 from rldistill.train.sources import Labelled, Source
 from rldistill.train.state import RunState
@@ -42,6 +44,7 @@ class Job:
         notes: lines for people, shown at the start.
         recipe: what recipe.toml says.
         resume: continue the run in the folder.
+        recent: returns of the latest training episodes, for weights that depend on them.
     """
 
     settings: Settings
@@ -49,8 +52,8 @@ class Job:
     task_info: TaskInfo | None
     teacher_info: PolicyInfo
     source: Source
-    memory: Replay
-    learner: PerStateLearner
+    memory: Memory
+    learner: Learner
     prover: Prover | None
     keeper: Keeper
     state: RunState
@@ -59,6 +62,7 @@ class Job:
     notes: tuple[str, ...]
     recipe: dict[str, Any]
     resume: bool
+    recent: RecentReturns = field(default_factory=RecentReturns)
 
     def round_steps(self) -> int:
         """Steps of the next round: the row's own, or what is left."""
@@ -74,9 +78,30 @@ class Job:
 
     def remember(self, batch: Labelled) -> None:
         """Store a round; a row without memory forgets the rounds before, but never a dataset."""
+        if isinstance(self.memory, LatestRound):
+            assert batch.trajectory is not None, "prepare() refuses datasets for such rows"
+            self.memory.put(batch.trajectory)
+            return
         if self.settings.row.memory == 0 and self.settings.data is None:
             self.memory.clear()
         self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    def weigh(self, batch: Labelled) -> None:
+        """Set this round's weight of the loss."""
+        weight, i = self.settings.row.loss_weight, self.state.round_index
+        if isinstance(weight, Weaning) and batch.trajectory is not None:
+            self.recent.add(batch.trajectory)
+            self.learner.loss_weight = weight.at(i, self.training_fraction)
+        else:
+            self.learner.loss_weight = weight.at(i)
+
+    @property
+    def training_fraction(self) -> float | None:
+        """(S - R) / (T - R) over the latest training episodes; None where it is not known."""
+        student = self.recent.mean
+        if student is None or self.prover is None or self.prover.reference is None:
+            return None
+        return self.prover.reference.fraction(student)
 
     @torch.no_grad()
     def agreement_on(self, batch: Labelled) -> float | None:

@@ -1,17 +1,68 @@
 """The per-state learner: minimise a loss between teacher and student, state by state."""
 
-import copy
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rldistill.core import NetworkPolicy
+from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
 from rldistill.students.mlp import InputNormaliser
+from rldistill.train.stepper import Stepper
+
+Memory = Replay | LatestRound
+
+
+class Learner(Protocol):
+    """What the loop asks of a learner.
+
+    Attributes:
+        alignment: the loss, made anew once a relative temperature is known.
+        loss_weight: lambda of this round.
+    """
+
+    alignment: Alignment
+    loss_weight: float
+
+    @property
+    def student(self) -> NetworkPolicy:
+        """The network that is being trained, and that acts while collecting."""
+        ...
+
+    @property
+    def tested(self) -> NetworkPolicy:
+        """The network that is tested and saved."""
+        ...
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps taken so far."""
+        ...
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        ...
+
+    def learn(self, memory: Memory, num_updates: int) -> float:
+        """Take num_updates optimiser steps; returns the mean loss."""
+        ...
+
+    def fit_normaliser(self, observations: Tensor) -> None:
+        """Fit input normalisers on observations [N, O]."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that resuming needs."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of state_dict."""
+        ...
 
 
 @final
@@ -19,10 +70,8 @@ class PerStateLearner:
     """Takes optimiser steps on mean_i l(teacher_raw_i, student(observation_i)).
 
     Attributes:
-        student: the network that is being trained; it is the one that acts while collecting.
-        tested: the running average of its weights, or itself where averaging is off: the network
-            that is tested and saved.
-        updates: optimiser steps taken so far.
+        alignment: the loss.
+        loss_weight: lambda; the loss is multiplied by it.
     """
 
     def __init__(
@@ -32,21 +81,34 @@ class PerStateLearner:
         learning: Learning,
         generator: torch.Generator,
     ) -> None:
-        self.student = student
         self.alignment = alignment
-        self.learning = learning
+        self.loss_weight = 1.0
         self.generator = generator
-        self.updates = 0
-        self._parameters = list(student.module.parameters())
-        self._optimiser = _optimiser(learning, self._parameters)
-        self.tested = student
-        if learning.average > 0.0:
-            average = copy.deepcopy(student.module).requires_grad_(False)
-            self.tested = NetworkPolicy(average, student.info)
-        self._averaged = list(self.tested.module.parameters())
+        self._learning = learning
+        self._stepper = Stepper(student, learning)
 
-    def learn(self, memory: Replay, num_updates: int) -> float:
-        """Take num_updates steps on uniform batches from memory.
+    @property
+    def student(self) -> NetworkPolicy:
+        """The network that is being trained, and that acts while collecting."""
+        return self._stepper.student
+
+    @property
+    def tested(self) -> NetworkPolicy:
+        """The network that is tested and saved; see Stepper."""
+        return self._stepper.tested
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps taken so far."""
+        return self._stepper.updates
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return self._stepper.is_finite
+
+    def learn(self, memory: Memory, num_updates: int) -> float:
+        """Take num_updates steps on uniform batches from a replay.
 
         Returns:
             The mean loss over these updates, in the loss's own units (nats for divergences).
@@ -54,67 +116,51 @@ class PerStateLearner:
         Raises:
             NotFiniteError: the loss became NaN or infinite.
         """
-        total = torch.zeros((), device=self._parameters[0].device)
+        assert isinstance(memory, Replay)
+        total = torch.zeros((), device=self._stepper.device)
         for _ in range(num_updates):
-            observations, teacher_raw = memory.sample(self.learning.batch_size, self.generator)
+            observations, teacher_raw = memory.sample(self._learning.batch_size, self.generator)
             total += self._update(observations, teacher_raw)
-        loss = float(total) / max(num_updates, 1)
-        if loss != loss or abs(loss) == float("inf"):
-            raise NotFiniteError(
-                f"the loss became {loss} after {self.updates} updates: lower the learning rate "
-                f"(now {self.learning.learning_rate:g}) or choose a bounded loss such as js"
-            )
-        return loss
+        return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def _update(self, observations: Tensor, teacher_raw: Tensor) -> Tensor:
         loss = self.alignment(teacher_raw, self.student.module(observations)).mean()
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.learning.max_grad_norm > 0.0:
-            nn.utils.clip_grad_norm_(self._parameters, self.learning.max_grad_norm)
-        self._optimiser.step()
-        self.updates += 1
-        if self.tested is not self.student:
-            # A young average follows quickly, so that it does not remember the random start.
-            decay = min(self.learning.average, self.updates / (self.updates + 10.0))
-            with torch.no_grad():
-                for average, own in zip(self._averaged, self._parameters, strict=True):
-                    average.lerp_(own, 1.0 - decay)
+        self._stepper.step(loss if self.loss_weight == 1.0 else self.loss_weight * loss)
         return loss.detach()
 
     def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the student's input normaliser on observations [N, O], for both networks.
-
-        A finished student has none any more: its weights already see raw observations.
-        """
-        for network in (self.student.module, self.tested.module):
-            normaliser = getattr(network, "normaliser", None)
-            if isinstance(normaliser, InputNormaliser):
-                normaliser.fit(observations)
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite, also in the running average."""
-        return all(bool(p.isfinite().all()) for p in (*self._parameters, *self._averaged))
+        """Fit the student's input normaliser on observations [N, O]."""
+        fit_normalisers(self._stepper, observations)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, optimiser and counters: all that resuming needs."""
-        return {
-            "student": self.student.module.state_dict(),
-            "tested": self.tested.module.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "updates": self.updates,
-        }
+        return self._stepper.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
-        self.student.module.load_state_dict(state["student"])
-        self.tested.module.load_state_dict(state["tested"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.updates = int(state["updates"])
+        self._stepper.load_state_dict(state)
 
 
-def _optimiser(learning: Learning, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if learning.optimiser == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=learning.learning_rate, alpha=0.95, eps=1e-2)
-    return torch.optim.Adam(parameters, lr=learning.learning_rate, fused=True)
+def fit_normalisers(stepper: Stepper, observations: Tensor) -> None:
+    """Fit the input normalisers of student, average and critic on observations [N, O].
+
+    A finished student has none any more: its weights already see raw observations.
+    """
+    for network in (stepper.student.module, stepper.tested.module, stepper.critic):
+        normaliser = getattr(network, "normaliser", None)
+        if isinstance(normaliser, InputNormaliser):
+            normaliser.fit(observations)
+
+
+def finite_loss(loss: float, stepper: Stepper) -> float:
+    """The loss itself.
+
+    Raises:
+        NotFiniteError: it is NaN or infinite.
+    """
+    if loss != loss or abs(loss) == float("inf"):
+        raise NotFiniteError(
+            f"the loss became {loss} after {stepper.updates} updates: lower the learning rate "
+            f"(now {stepper.learning.learning_rate:g}) or choose a bounded loss such as js"
+        )
+    return loss

@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
@@ -26,7 +27,7 @@ from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
-from rldistill.train.learners import PerStateLearner
+from rldistill.train.learning import make_learner
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -67,6 +68,7 @@ class Parts:
     task: TaskSpec | None
     task_info: TaskInfo | None
     prover: Prover | None
+    policy: NetworkPolicy | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -91,8 +93,10 @@ def prepare(request: Request) -> Job:
         task_info=parts.task_info,
         teacher_info=teacher,
         source=parts.source,
-        memory=Replay(parts.capacity, parts.observation_shape, teacher.head.num_outputs, device),
-        learner=PerStateLearner(student, alignment, row.learning, parts.randomness.batches),
+        memory=LatestRound()
+        if row.is_actor_critic
+        else Replay(parts.capacity, parts.observation_shape, teacher.head.num_outputs, device),
+        learner=make_learner(row, student, parts.policy, alignment, parts.randomness.batches),
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
         state=RunState(total_steps=settings.total_steps, next_look=FIRST_LOOK),
@@ -130,6 +134,7 @@ def online(request: Request, device: torch.device) -> Parts:
         task=task,
         task_info=info,
         prover=make_prover(request, teacher, task, info),
+        policy=teacher,
     )
 
 

@@ -10,7 +10,14 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rldistill.core import CategoricalHead, DeterministicHead, Head, Policy, PolicyInfo
+from rldistill.core import (
+    CategoricalHead,
+    DeterministicHead,
+    Head,
+    Policy,
+    PolicyInfo,
+    Trajectory,
+)
 from rldistill.data.minari import MinariDataset
 from rldistill.data.rows import Dataset, Rows
 from rldistill.data.shards import ShardDataset
@@ -31,12 +38,14 @@ class Labelled:
         teacher_raw: [N, outputs of the teacher's head].
         valid: [N] bool; False for phantom steps, which must not be learnt from.
         num_steps: environment steps that this took (dataset rows, for a dataset).
+        trajectory: the same, in order; None for a dataset.
     """
 
     observations: Tensor
     teacher_raw: Tensor
     valid: Tensor
     num_steps: int
+    trajectory: Trajectory | None = None
 
 
 class Source(Protocol):
@@ -88,6 +97,7 @@ class EnvironmentSource:
             trajectory.teacher_raw.flatten(0, 1),
             trajectory.valid.flatten(),
             trajectory.num_steps,
+            trajectory,
         )
 
 

@@ -1,0 +1,191 @@
+"""The actor-critic learner: rows that credit actions over time, or gate their loss by values."""
+
+from collections.abc import Iterator
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from rldistill.core import NetworkPolicy
+from rldistill.data.latest import LatestRound
+from rldistill.errors import SettingError
+from rldistill.methods.method import Method
+from rldistill.methods.terms import Alignment
+from rldistill.train.critic import Critic
+from rldistill.train.experience import Appraiser, Experience
+from rldistill.train.learners import Memory, finite_loss, fit_normalisers
+from rldistill.train.stepper import Stepper
+
+
+@final
+class ActorCriticLearner:
+    """Follows grad log pi_theta(a_t | s_t) R_hat_t - lambda grad l(s_t) on the latest round.
+
+    Per row of a round, with rho = pi_theta / pi_old and A the advantage of R_hat:
+
+        - min(rho A, clip(rho, 1 - eps, 1 + eps) A) + lambda w l(s) - entropy_bonus H(pi_theta)
+        + value_weight |V_theta(s) - target|^2 / 2
+
+    where w is the gate's weight (1 without), for a proximal row times max(rho, 1 - eps). Without
+    clipping, reuse and critic its gradient is that of the paper.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), equation 1; Schulman et al. 2017
+    (arXiv:1707.06347), equation 7; Spigler 2025 (PPD, arXiv:2407.15134), equation 4, where rho is
+    differentiated through as in its code.
+
+    Attributes:
+        alignment: the loss and the log-probabilities.
+        loss_weight: lambda of this round.
+    """
+
+    def __init__(
+        self,
+        student: NetworkPolicy,
+        teacher: NetworkPolicy,
+        method: Method,
+        alignment: Alignment,
+        generator: torch.Generator,
+    ) -> None:
+        require_value(teacher, method)
+        self.alignment = alignment
+        self.loss_weight = 1.0
+        self._method = method
+        self._generator = generator
+        self._appraiser = Appraiser(teacher, method)
+        critic = None
+        if self._appraiser.num_columns:
+            (num_inputs,) = student.info.observation_shape
+            hidden = method.actor_critic.critic_hidden
+            critic = Critic(num_inputs, hidden, self._appraiser.num_columns)
+            critic = critic.to(student.device)
+        self._stepper = Stepper(student, method.learning, critic)
+
+    @property
+    def student(self) -> NetworkPolicy:
+        """The network that is being trained, and that acts while collecting."""
+        return self._stepper.student
+
+    @property
+    def tested(self) -> NetworkPolicy:
+        """The network that is tested and saved; see Stepper."""
+        return self._stepper.tested
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps taken so far."""
+        return self._stepper.updates
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return self._stepper.is_finite
+
+    def learn(self, memory: Memory, num_updates: int) -> float:
+        """Take num_updates steps on shuffled minibatches of the latest round.
+
+        Returns:
+            The mean alignment loss, or minus the mean credit of a step where there is none.
+
+        Raises:
+            NotFiniteError: a reward or the loss is NaN or infinite.
+        """
+        assert isinstance(memory, LatestRound)
+        experience = self.appraise(memory)
+        total = torch.zeros((), device=self._stepper.device)
+        size = self._method.learning.batch_size
+        for rows in minibatches(len(experience), size, num_updates, self._generator):
+            loss, shown = self.loss(experience.rows(rows))
+            self._stepper.step(loss)
+            total += shown
+        return finite_loss(float(total) / max(num_updates, 1), self._stepper)
+
+    def appraise(self, memory: LatestRound) -> Experience:
+        """The latest round with its advantages and targets."""
+        networks = (self.student, self._stepper.critic)
+        return self._appraiser.appraise(
+            memory.trajectory, self.alignment, networks, self.loss_weight
+        )
+
+    def loss(self, batch: Experience) -> tuple[Tensor, Tensor]:
+        """What is minimised [], and what is shown of it [] (no gradient)."""
+        settings, credit = self._method.actor_critic, self._method.credit
+        raw = self.student.module(batch.observations)
+        total = torch.zeros((), device=raw.device)
+        shown = -batch.credit.mean()
+        ratio = torch.ones_like(batch.log_prob)
+        if credit is not None or self._method.proximal:
+            log_prob = self.alignment.student_log_prob(raw, batch.actions)
+            ratio = (log_prob - batch.log_prob).exp()
+        if credit is not None:
+            gain = ratio * batch.advantages
+            if settings.clip > 0.0:
+                near = ratio.clamp(1.0 - settings.clip, 1.0 + settings.clip)
+                gain = torch.minimum(gain, near * batch.advantages)
+            total = total - gain.mean()
+        if self._method.loss is not None:
+            apart = self.alignment(batch.teacher_raw, raw)
+            shown = apart.detach().mean()
+            weighed = batch.weights * apart
+            if self._method.proximal:
+                weighed = weighed * ratio.clamp(min=1.0 - settings.clip)
+            total = total + self.loss_weight * weighed.mean()
+        if settings.entropy_bonus > 0.0:
+            entropy = self.alignment.student_entropy(raw)
+            total = total - settings.entropy_bonus * entropy.mean()
+        if self._stepper.critic is not None:
+            total = total + self._critic_loss(batch, self._stepper.critic(batch.observations))
+        return total, shown
+
+    def _critic_loss(self, batch: Experience, values: Tensor) -> Tensor:
+        settings = self._method.actor_critic
+        loss = settings.value_weight * 0.5 * (values - batch.targets).square().sum(-1).mean()
+        if settings.value_distillation > 0.0:
+            own = values[:, self._appraiser.reward_column]
+            apart = (own - batch.teacher_values).square().mean()
+            loss = loss + settings.value_distillation * 0.5 * apart
+        return loss
+
+    def fit_normaliser(self, observations: Tensor) -> None:
+        """Fit the input normalisers of student and critic on observations [N, O]."""
+        fit_normalisers(self._stepper, observations)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, average, critic, optimiser, counters and the unit of rewards."""
+        return self._stepper.state_dict() | {"scale": self._appraiser.scale.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of state_dict."""
+        self._stepper.load_state_dict(state)
+        self._appraiser.scale.load_state_dict(state["scale"])
+
+
+def minibatches(
+    num_rows: int, size: int, count: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Row indices of `count` minibatches: shuffled passes, each split into equal parts.
+
+    >>> [len(x) for x in minibatches(10, 4, 4, torch.Generator())]
+    [4, 3, 3, 4]
+    """
+    parts: list[Tensor] = []
+    for _ in range(count):
+        if not parts:
+            order = torch.randperm(num_rows, generator=generator, device=generator.device)
+            parts = list(order.tensor_split(-(-num_rows // size)))
+        yield parts.pop(0)
+
+
+def require_value(teacher: NetworkPolicy, method: Method) -> None:
+    """Refuse a teacher without a value that can be compared with rewards, where a row needs one.
+
+    Raises:
+        SettingError: it has none, or its unit is unknown.
+    """
+    units = teacher.info.value_units
+    if not method.needs_teacher_value or units == "raw":
+        return
+    found = "has no value function" if units == "none" else f"has values in {units} units"
+    raise SettingError(
+        f"{method.name} needs the teacher's value in units of raw reward; {teacher.info.name} "
+        f"{found}. --fit-critic STEPS learns one from its roll-outs"
+    )
