@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rldistill.core import Acting
     from rldistill.envs.spec import TaskSpec
     from rldistill.errors import RldistillError
+    from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
     from rldistill.methods.method import Method
@@ -28,6 +29,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Acting",
+    "Advice",
+    "Answers",
     "EvaluationSettings",
     "Method",
     "RldistillError",
@@ -35,6 +38,7 @@ __all__ = [
     "Settings",
     "TaskSpec",
     "Verdict",
+    "advise",
     "distill",
     "evaluate",
     "load_policy",
@@ -46,6 +50,8 @@ __all__ = [
 # Where each public name lives: what the imports above say, for the interpreter.
 _HOMES = {
     "Acting": "rldistill.core",
+    "Advice": "rldistill.evaluation.advise",
+    "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
     "Method": "rldistill.methods.method",
     "RldistillError": "rldistill.errors",
@@ -53,6 +59,7 @@ _HOMES = {
     "Settings": "rldistill.train.settings",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
+    "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
     "load_policy": "rldistill.teachers.load",

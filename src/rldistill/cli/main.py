@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
     "methods": "list the rows of the method table",
+    "advise": "which row of the method table fits: a few questions, or measurements",
     "lab": "small problems solved exactly: is a method's update a gradient?",
 }
 USAGE = "usage: rldistill COMMAND [flags]      (rldistill COMMAND --help tells more)"
