@@ -113,9 +113,11 @@ def differences(one: Sample, other: Sample) -> tuple[Difference, Difference]:
 
 
 def _difference(value: float, sd: float, other_sd: float, count: int, others: int) -> Difference:
+    if value == 0:
+        return Difference(0.0, 0.0)
     error = np.sqrt(sd**2 / count + other_sd**2 / others)
-    return Difference(value, float(value / error) if value else 0.0) if error else Difference(
-        value, float(np.sign(value)) * np.inf if value else 0.0
+    return Difference(
+        value, float(np.divide(value, error)) if error else np.copysign(np.inf, value)
     )
 
 

@@ -82,6 +82,22 @@ def test_a_landed_lander_is_as_high_on_both_backends() -> None:
     assert abs(heights["envpool"] - heights["gymnasium"]) < 0.002, heights
 
 
+def test_heights_are_corrected_in_every_observation() -> None:
+    """After a reset, a step and a step while others rest: envpool's own less 0.005, no more."""
+    pool = pytest.importorskip("envpool").make_gymnasium("LunarLander-v3", num_envs=2, seed=3)
+    actions, lowered = np.array([2, 0]), np.float32([0, 0.005, 0, 0, 0, 0, 0, 0])
+    with make(TaskSpec(id="LunarLander-v3", backend="envpool"), 2, seed=3) as envs:
+        np.testing.assert_array_equal(envs.reset(), pool.reset()[0] - lowered)
+        np.testing.assert_array_equal(
+            envs.step(actions).observations, pool.step(actions)[0] - lowered
+        )
+        envs.rest(np.array([False, True]))
+        np.testing.assert_array_equal(
+            envs.step(actions).observations[0], (pool.step(actions)[0] - lowered)[0]
+        )
+    pool.close()
+
+
 def landed_heights(backend: str) -> list[float]:
     """Observed heights in the last step of successful landings on the pad."""
     policy = sb3_zip_policy(SHIPPED / "lunarlander-ppo.zip", "ppo")

@@ -175,7 +175,10 @@ def open_envpool(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     limit, notes = resolve_limit(task.max_episode_steps, declared if has_limit else None)
     kwargs, shift = task.env_kwargs, _SHIFTS.get(task.id)
     if shift is not None:
-        notes = (*notes, "envpool's moon is higher than gymnasium's; observed heights make up for it")
+        notes = (
+            *notes,
+            "envpool's moon is higher than gymnasium's; observed heights make up for it",
+        )
 
     def make_pool(seed: int) -> Any:
         return module.make_gymnasium(
