@@ -25,6 +25,7 @@ EPISODES = 400
 MORE_EPISODES = {("LunarLander-v3", "dqn-LunarLander-v2"): 1_600}
 HARDCORE = "sb3/ppo-BipedalWalkerHardcore-v3"
 # The first of a task is the teacher of its scale, and also plays half of its actions at random.
+# BipedalWalkerHardcore is here for the table: it is not shown to be the same task.
 TEACHERS = {
     "CartPole-v1": ("sb3/trpo-CartPole-v1", "sb3/dqn-CartPole-v1"),
     "Acrobot-v1": ("sb3/qrdqn-Acrobot-v1",),

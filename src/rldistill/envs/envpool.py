@@ -22,7 +22,6 @@ EQUIVALENT_IDS = frozenset(
     {
         "Acrobot-v1",
         "BipedalWalker-v3",
-        "BipedalWalkerHardcore-v3",
         "CartPole-v1",
         "HalfCheetah-v4",
         "Hopper-v4",
