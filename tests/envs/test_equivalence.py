@@ -78,15 +78,24 @@ def test_what_counts_as_another_task(other: Sample, what: list[str]) -> None:
 
 def test_a_landed_lander_is_as_high_on_both_backends() -> None:
     """At rest on the pad it observes the same height to 0.002; uncorrected they are 0.005 apart."""
+    pytest.importorskip("envpool")
+    pytest.importorskip("Box2D")
     heights = {backend: float(np.median(landed_heights(backend))) for backend in BACKENDS}
     assert abs(heights["envpool"] - heights["gymnasium"]) < 0.002, heights
 
 
-def test_heights_are_corrected_in_every_observation() -> None:
+@pytest.mark.parametrize(
+    ("task_id", "actions"),
+    [
+        ("LunarLander-v3", np.array([2, 0])),
+        ("LunarLanderContinuous-v3", np.float32([[1, 0], [0, -1]])),
+    ],
+)
+def test_heights_are_corrected_in_every_observation(task_id: str, actions: np.ndarray) -> None:
     """After a reset, a step and a step while others rest: envpool's own less 0.005, no more."""
-    pool = pytest.importorskip("envpool").make_gymnasium("LunarLander-v3", num_envs=2, seed=3)
-    actions, lowered = np.array([2, 0]), np.float32([0, 0.005, 0, 0, 0, 0, 0, 0])
-    with make(TaskSpec(id="LunarLander-v3", backend="envpool"), 2, seed=3) as envs:
+    pool = pytest.importorskip("envpool").make_gymnasium(task_id, num_envs=2, seed=3)
+    lowered = np.float32([0, 0.005, 0, 0, 0, 0, 0, 0])
+    with make(TaskSpec(id=task_id, backend="envpool"), 2, seed=3) as envs:
         np.testing.assert_array_equal(envs.reset(), pool.reset()[0] - lowered)
         np.testing.assert_array_equal(
             envs.step(actions).observations, pool.step(actions)[0] - lowered
