@@ -75,7 +75,7 @@ class Player:
 def players(task_id: str) -> list[Player]:
     """The policies of a task: trained ones, the first of them disturbed, and the random one."""
     teachers = TEACHERS[task_id]
-    # With half of its actions random, the walker falls on every ground alike.
+    # The hardest task to tell: one more policy between good and bad.
     disturbed = (0.1, 0.5) if task_id == "BipedalWalkerHardcore-v3" else (0.5,)
     return [
         *(Player(task_id, source) for source in teachers),
