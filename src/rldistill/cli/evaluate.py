@@ -1,5 +1,6 @@
 """rldistill evaluate: measure a policy, alone or against its teacher."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rldistill.cli.main import EXIT_CHECK
-from rldistill.cli.terminal import interval, number, option, parse, print_json, switch
+from rldistill.cli.terminal import option, parse, print_json, switch
 from rldistill.errors import SettingError
 
 
@@ -95,21 +96,27 @@ def measure(flags: Flags) -> dict[str, Any]:
 
 def show(record: dict[str, Any]) -> None:
     """For people."""
-    import sys
-
     from rldistill.cli.display import show_summary
 
-    between = interval(record["student_low"], record["student_high"])
+    each = "" if record["teacher_return"] is None else " of each policy"
     lines = (
-        f"{record['task']} on {record['backend']}, {record['episodes']} episodes",
-        *(f"note       {note}" for note in record["notes"]),
-        f"return     {number(record['student_return'])} {between} (mean, 95 % interval), "
-        f"IQM {number(record['student_iqm'])}, deviation {number(record['student_std'])}, "
-        f"{record['mean_length']:.0f} steps per episode",
-        f"size       {record['student_parameters']:,} parameters, "
-        f"{record['student_bytes']:,} bytes, "
-        f"{1e6 * record['latency_seconds']:.0f} microseconds per decision",
+        f"{record['task']} on {record['backend']}, {record['episodes']} episodes{each}, "
+        f"{record['mean_length']:.0f} steps per episode of POLICY",
+        *(f"note       {note}" for note in (*record["notes"], *unseen(record))),
     )
     sys.stdout.write("\n".join(lines) + "\n")
-    if record["teacher_return"] is not None:
-        show_summary(record)
+    sys.stdout.flush()
+    show_summary(record)
+
+
+def unseen(record: dict[str, Any]) -> list[str]:
+    """What equal returns leave open: an interval without width is no certainty."""
+    from rldistill.maths.stats import unseen_share
+
+    share = 100 * unseen_share(record["episodes"])
+    return [
+        f"all returns of the {who} are equal, so its interval has no width; at 95 %, fewer than "
+        f"{share:.2g} % of its episodes return anything else"
+        for who in ("student", "teacher", "random")
+        if record[f"{who}_std"] == 0.0 and record["episodes"] > 1
+    ]

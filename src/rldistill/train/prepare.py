@@ -15,7 +15,7 @@ from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.data.replay import Replay
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
-from rldistill.errors import DatasetError, SettingError
+from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, task_info
 from rldistill.methods.terms import align
@@ -147,7 +147,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     teacher = task = info = prover = None
     shape = dataset.observation_shape
     if request.teacher is not None:
-        teacher = load(request, shape, dataset.action_space).to(device)
+        with between("teacher", "dataset"):
+            teacher = load(request, shape, dataset.action_space).to(device)
         if (source := request.task or dataset_task(dataset)) is not None:
             task = make_task(source, settings)
             info = task_info(task)
@@ -174,10 +175,9 @@ def offline(request: Request, device: torch.device) -> Parts:
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
     """What tests students of this teacher in this task."""
     settings = request.settings
-    num_envs = count_envs(task, None, settings.evaluation_envs)
     device = choose_device(settings.device)
     return Prover(
-        Arena(task, info, num_envs, settings.seed),
+        Arena(task, info, count_envs(task, None, settings.evaluation_envs), settings.seed),
         Contestants(teacher, settings.teacher_act, settings.student_act, device),
         settings.floor,
     )
