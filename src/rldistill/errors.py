@@ -19,6 +19,10 @@ class SettingError(RldistillError, ValueError):
     """A setting that is out of range, unknown, or without effect."""
 
 
+class UsageError(RldistillError):
+    """A flag of a command whose value cannot be read."""
+
+
 class TeacherFileError(RldistillError):
     """A policy file that cannot be read: missing, truncated, of unknown format, or inconsistent."""
 

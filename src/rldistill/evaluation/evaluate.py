@@ -19,12 +19,14 @@ from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
     Round,
+    count_envs,
     policy_actor,
     random_actor,
+    require_acting,
     task_info,
 )
 from rldistill.evaluation.summary import Costs, Sides, summarise
-from rldistill.evaluation.verdict import verdict
+from rldistill.evaluation.verdict import DEFAULT_FLOOR, verdict
 from rldistill.maths import stats
 from rldistill.teachers.load import load_teacher
 
@@ -49,7 +51,7 @@ class EvaluationSettings:
 
     episodes: int = 256
     num_envs: int | None = None
-    floor: float = 0.95
+    floor: float = DEFAULT_FLOOR
     seed: int = 0
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
@@ -91,6 +93,8 @@ def evaluate(
     Raises:
         RldistillError: one of its kinds.
     """
+    if against is None and (settings.floor, settings.teacher_act) != (DEFAULT_FLOOR, Acting()):
+        raise SettingError("floor and teacher_act have no effect without a teacher: give against")
     started = time.perf_counter()
     spec = task_spec(task)
     info = task_info(spec)
@@ -98,9 +102,10 @@ def evaluate(
     with between("policy", "task"):
         student = _load(policy, info, settings.vecnormalize if alone else None)
     teacher = None if against is None else _load(against, info, settings.vecnormalize)
-    num_envs = settings.num_envs or min(64, settings.episodes)
-    if spec.vector_env is not None:
-        num_envs = int(spec.vector_env.num_envs)
+    require_acting(student, settings.student_act, "student_act")
+    if teacher is not None:
+        require_acting(teacher, settings.teacher_act, "teacher_act")
+    num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
     with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
         # A run of this seed chose its student on the seeds from 0 on: judge it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs

@@ -5,8 +5,8 @@ averages nothing. p is where samples come from; q is what is being compared to
 it. To sharpen a policy with a temperature, divide its logits before the call.
 
 A logit of -inf masks an action. Where that makes a result inf, its gradient is still finite (and
-0, but for q in nll): one such state shows in the loss and does not ruin the weights. An action whose
-p(a) is 0, also by rounding from a finite logit, adds nothing, whatever q says of it.
+0, but for q in nll): one such state shows in the loss and does not ruin the weights. An action
+whose p(a) is 0, also by rounding from a finite logit, adds nothing, whatever q says of it.
 """
 
 import math

@@ -17,7 +17,7 @@ from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
-from rldistill.evaluation.scores import Arena, task_info
+from rldistill.evaluation.scores import Arena, count_envs, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.students.build import default_spec, make_student
@@ -31,7 +31,6 @@ from rldistill.train.request import (
     Request,
     choose_device,
     choose_threads,
-    count_envs,
     make_task,
     open_folder,
 )
@@ -264,7 +263,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "student": parts.student.info.name,
         "method": settings.row.name,
         "steps": settings.total_steps,
-        "until": settings.floor if settings.stops_early else None,
+        "until": settings.floor if parts.prover and settings.stops_early else None,
         "num_envs": parts.source.num_envs if isinstance(parts.source, EnvironmentSource) else None,
         "seed": settings.seed,
         "device": settings.device,
