@@ -87,7 +87,7 @@ def test_a_floor_of_ones_own(rldistill: Command, teacher: Path, tmp_path: Path) 
         (("teacher", *TASK, "--against", SHIPPED / "cartpole-dqn.zip"),
          "the teacher takes observations of shape (4,), the task gives (2,)"),
         (("teacher", "--task", "Folow-v0"), "Did you mean Follow-v0?"),
-        (("teacher", *TASK, "--against", "teacher", "--floor", "2"), "floor must lie in (0, 1], got 2"),
+        (("teacher", *TASK, "--against", "teacher", "--floor", "2"), "floor must lie in (0, 1]"),
         (("teacher", *TASK, "--episodes", "0"), "episodes must be at least 1, got 0"),
         (("teacher", *TASK, "--seed", "-1"), "seed must be at least 0, got -1"),
         (("teacher", *TASK, "--floor", "0.95"), "--floor is about the verdict or the teacher"),

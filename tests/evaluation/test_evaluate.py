@@ -196,9 +196,9 @@ def test_settings_of_a_comparison_are_refused_without_a_teacher() -> None:
 
 
 def test_another_number_of_environments_than_the_live_one_has_is_refused() -> None:
+    live, settings = SyncVectorEnv([Follow] * 6), EvaluationSettings(episodes=6, num_envs=5)
     with pytest.raises(SettingError, match="num_envs is 5; the vector environment given has 6"):
-        settings = EvaluationSettings(episodes=6, num_envs=5)
-        evaluate(follower(), SyncVectorEnv([Follow] * 6), settings=settings)
+        evaluate(follower(), live, settings=settings)
 
 
 def test_each_of_the_three_is_described() -> None:

@@ -140,7 +140,7 @@ def test_every_recipe_setting_reads_back_from_toml(tmp_path: Path):
         data="d", out=Path("o"),
     )  # fmt: skip
     path = tmp_path / "recipe.toml"
-    path.write_text(tomli_w.dumps(recipe.model_dump(mode="json")))
+    path.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
     assert make_recipe(read_recipe(path)) == recipe
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import FOLLOW, follower
+from small_runs import FOLLOW, Follow, follower
 
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import SettingError

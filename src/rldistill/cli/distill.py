@@ -33,21 +33,21 @@ class Flags:
     """
 
     teacher: Annotated[str | None, tyro.conf.Positional, option("TEACHER")] = None
-    """Policy to distil: a stable-baselines3 zip, or a run folder of ours. With --data it labels the
-    data anew, and may be left out."""
+    """Policy to distil: a stable-baselines3 zip, or a run folder of ours.
+    With --data it labels the data anew, and may be left out."""
     task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
     student: Annotated[str | None, option("SPEC")] = None
-    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu. Default: an MLP of
-    at most a tenth of the teacher's parameters."""
+    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu.
+    Default: an MLP of at most a tenth of the teacher's parameters."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table; `rldistill methods` lists them and marks the default."""
     steps: Annotated[int | None, option("N"), whole_number("--steps")] = None
     """Environment steps, summed over environments, after which training ends at the latest.
     Default: 1,000,000."""
     until: Annotated[float | None, option("FRACTION"), real_number("--until")] = None
-    """Stop once the student is shown to hold this fraction of the teacher's return. Default: 0.95,
-    or no early stop where --steps is given."""
+    """Stop once the student is shown to hold this fraction of the teacher's return.
+    Default: 0.95, or no early stop where --steps is given."""
     num_envs: Annotated[int | None, option("N"), whole_number("--num-envs")] = None
     """Environments stepped together. Default: 64 where C++ (envpool) steps them, else 16."""
     seed: Annotated[int | None, option("N"), whole_number("--seed")] = None
@@ -71,7 +71,7 @@ class Flags:
     force: Annotated[bool, switch()] = False
     """Replace the run that is already in the --out folder."""
     resume: Annotated[Path | None, option("RUN")] = None
-    """Continue the run in this folder, with its own settings; only flags that differ are given."""
+    """Continue the run in this folder with its own settings; give only what is to change."""
     environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""

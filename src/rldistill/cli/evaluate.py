@@ -38,13 +38,13 @@ class Flags:
     floor: Annotated[float | None, option("FRACTION"), real_number("--floor")] = None
     """Share of the teacher's return that the verdict is about. Default: 0.95."""
     num_envs: Annotated[int | None, option("N"), whole_number("--num-envs")] = None
-    """Environments stepped together, one episode of each per round. Default: 64, or --episodes
-    where that is less."""
+    """Environments stepped together, one episode of each per round.
+    Default: 64, or --episodes where that is less."""
     seed: Annotated[int, option("N"), whole_number("--seed")] = 0
     """Seed of everything random. Default: 0."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
-    """VecNormalize statistics of the teacher (of POLICY, where it is measured alone). Default: the
-    file beside it, if there is one."""
+    """VecNormalize statistics of the teacher (of POLICY, where it is measured alone).
+    Default: the file beside it, if there is one."""
     teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
     """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
     student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"

@@ -36,8 +36,8 @@ class Flags:
     loss: Annotated[
         str | None, option("cross-entropy|figure2"), one_of("--loss", "cross-entropy", "figure2")
     ] = None
-    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample. Default:
-    cross-entropy, for rows with a loss."""
+    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample.
+    Default: cross-entropy, for rows with a loss."""
     seed: Annotated[int, option("N"), whole_number("--seed")] = 0
     """Seed of the world, where it is random, and of the sampled parameters. Default: 0."""
     size: Annotated[int | None, option("N"), whole_number("--size")] = None

@@ -193,8 +193,9 @@ class NormalisedVectorEnv(VectorEnv):
         self._lengths = np.where(lost, 0, self._lengths + 1)
         if self._lengths.max() > self.info.max_episode_steps + 1:
             raise EnvironmentFailure(
-                f"{self.info.id}: {self._name(int(self._lengths.argmax()))} did not end its episode within its limit of {self.info.max_episode_steps:,} "
-                "steps: does a wrapper hide the end of episodes?"
+                f"{self.info.id}: {self._name(int(self._lengths.argmax()))} did not end its "
+                f"episode within its limit of {self.info.max_episode_steps:,} steps: does a "
+                "wrapper hide the end of episodes?"
             )
         self._num_lost = np.count_nonzero(lost)
         self._valid = ~lost
