@@ -100,7 +100,7 @@ def test_sigterm_saves_as_ctrl_c_does(rldistill: Command, teacher: Path) -> None
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGTERM)
     child.join(60)
-    assert child.exitcode == 130
+    assert child.exitcode == 143
     load_student(Path("a"))
     steps = max(record["env_steps"] for record in RunFolder.open("a").read_metrics())
     result = rldistill("distill", "--resume", "a", "--steps", steps + 512, "--json")

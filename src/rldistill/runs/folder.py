@@ -83,6 +83,9 @@ class RunFolder:
     def create(cls, path: Path | str, force: bool = False) -> "RunFolder":
         """Make a new run folder, parents included; an empty folder is taken as it is.
 
+        So is that of a run which ended before it saved a student: nothing of value lies in it, and
+        the same command may be given again.
+
         Args:
             path: the folder.
             force: empty an existing run folder first. Only files that a run makes are deleted; a
@@ -113,7 +116,7 @@ class RunFolder:
         names = {path.name for path in self.root.iterdir() if not is_scaffolding(path.name)}
         if self.mark.name in names:
             _read_mark(self.root)
-            if not force:
+            if not force and self.has_results:
                 raise RunFolderError(
                     f"{self.root} already holds a run: choose another folder with --out, continue "
                     "it with --resume, or replace it with --force"
@@ -123,6 +126,12 @@ class RunFolder:
                 f"{self.root} is not empty and is not a run folder; it will not be overwritten, "
                 "even with --force: choose another folder with --out"
             )
+
+    @property
+    def has_results(self) -> bool:
+        """Whether anything lies here that would be missed: a student, a checkpoint, a verdict."""
+        results = (self.student_json, self.student_safetensors, self.verdict_json, self.checkpoint)
+        return any(path.exists() for path in results)
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import nn
 
 from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
-from rldistill.errors import NotFiniteError, SettingError, TaskError
+from rldistill.errors import MisfitError, NotFiniteError, SettingError
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
 from rldistill.teachers.sb3 import read_zip
 from rldistill.teachers.sb3_policy import build_policy
@@ -151,13 +151,14 @@ def require_fit(
     """Check that a policy sees and does what a task shows and takes; None is not checked.
 
     Raises:
-        TaskError: it does not; the message says both sides.
+        MisfitError: it does not; the message says both sides.
     """
     info = policy.info
     if observation_shape is not None and tuple(observation_shape) != info.observation_shape:
-        raise TaskError(
-            f"{info.source}: the teacher takes observations of shape {info.observation_shape}, "
-            f"the task gives {tuple(observation_shape)}"
+        raise MisfitError(
+            info.source,
+            f"takes observations of shape {info.observation_shape}",
+            f"gives {tuple(observation_shape)}",
         )
     discrete = isinstance(info.head, (CategoricalHead, QValueHead))
     if isinstance(info.head, (CategoricalHead, QValueHead)):
@@ -177,7 +178,7 @@ def require_fit(
     else:
         fits, task = action_space is None, f"takes {action_space}"
     if not fits:
-        raise TaskError(f"{info.source}: the teacher {teacher}, the task {task}")
+        raise MisfitError(info.source, teacher, task)
 
 
 def _require_finite(policy: NetworkPolicy) -> None:

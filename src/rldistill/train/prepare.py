@@ -16,9 +16,9 @@ from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
-from rldistill.errors import DatasetError, SettingError
+from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
-from rldistill.evaluation.scores import Arena, task_info
+from rldistill.evaluation.scores import Arena, count_envs, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.students.build import default_spec, make_student
@@ -32,7 +32,6 @@ from rldistill.train.request import (
     Request,
     choose_device,
     choose_threads,
-    count_envs,
     make_task,
     open_folder,
 )
@@ -152,7 +151,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     teacher = task = info = prover = None
     shape = dataset.observation_shape
     if request.teacher is not None:
-        teacher = load(request, shape, dataset.action_space).to(device)
+        with between("teacher", "dataset"):
+            teacher = load(request, shape, dataset.action_space).to(device)
         if (source := request.task or dataset_task(dataset)) is not None:
             task = make_task(source, settings)
             info = task_info(task)
@@ -179,10 +179,9 @@ def offline(request: Request, device: torch.device) -> Parts:
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
     """What tests students of this teacher in this task."""
     settings = request.settings
-    num_envs = count_envs(task, None, settings.evaluation_envs)
     device = choose_device(settings.device)
     return Prover(
-        Arena(task, info, num_envs, settings.seed),
+        Arena(task, info, count_envs(task, None, settings.evaluation_envs), settings.seed),
         Contestants(teacher, settings.teacher_act, settings.student_act, device),
         settings.floor,
     )
@@ -269,7 +268,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "student": parts.student.info.name,
         "method": settings.row.name,
         "steps": settings.total_steps,
-        "until": settings.floor if settings.stops_early else None,
+        "until": settings.floor if parts.prover and settings.stops_early else None,
         "num_envs": parts.source.num_envs if isinstance(parts.source, EnvironmentSource) else None,
         "seed": settings.seed,
         "device": settings.device,

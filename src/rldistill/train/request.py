@@ -39,6 +39,13 @@ class Request:
     resume: bool
     settings: Settings
 
+    def __post_init__(self) -> None:
+        if self.teacher is None and self.task is not None and self.settings.data is not None:
+            raise SettingError(
+                "task has no effect without a teacher: recorded labels are learnt from and nothing "
+                "is played"
+            )
+
 
 def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
     """The task with the settings that concern it.
@@ -71,20 +78,6 @@ def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
     """Torch threads for networks of these sizes."""
     small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
     return 1 if small else torch.get_num_threads()
-
-
-def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
-    """How many environments are stepped together.
-
-    Raises:
-        SettingError: a live vector environment has another number.
-    """
-    if task.vector_env is None:
-        return asked or default
-    count = int(task.vector_env.num_envs)
-    if asked not in (None, count):
-        raise SettingError(f"num_envs is {asked}; the vector environment given has {count}")
-    return count
 
 
 def open_folder(request: Request, task: str, student: str) -> RunFolder:
