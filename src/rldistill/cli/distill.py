@@ -134,6 +134,7 @@ def recipe_of(flags: Flags) -> Any:
     from rldistill.recipes.models import (
         make_recipe,
         read_recipe,
+        refuse_live_objects,
         saved_recipe,
     )
 
@@ -142,4 +143,6 @@ def recipe_of(flags: Flags) -> Any:
     own = ("recipe", "force", "resume", "json", "check")
     given = {name: value for name, value in asdict(flags).items() if name not in own}
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
-    return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
+    recipe = make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
+    refuse_live_objects(recipe)
+    return recipe

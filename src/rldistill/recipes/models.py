@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.runs import RunFolder
+from rldistill.runs import RunFolder, is_live_object
 
 LARGEST_RECIPE = 1 << 20
 
@@ -108,6 +108,21 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
             f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
         ]
         raise SettingError("; ".join(problems)) from error
+
+
+def refuse_live_objects(recipe: Recipe) -> None:
+    """For the command line, which has none.
+
+    Raises:
+        SettingError: the recipe is of a run that a Python program made with live objects.
+    """
+    for name in ("teacher", "task", "student"):
+        value = getattr(recipe, name)
+        if is_live_object(value):
+            raise SettingError(
+                f"the {name} of this run is {value} of a Python program, which the command line "
+                f"cannot make: continue it there with rldistill.resume(RUN, {name}=...)"
+            )
 
 
 def parse_env_kwargs(text: str) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def gather(
         vecnormalize=settings.vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
+        announce=None,
     )
     if settings.minari is not None:
         require_new_name(settings.minari)

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from rldistill.core import NetworkPolicy
 from rldistill.data.replay import Replay
-from rldistill.errors import NotFiniteError
+from rldistill.errors import NotFiniteError, ShapeError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
-from rldistill.students.mlp import InputNormaliser
+from rldistill.students.mlp import Mlp
+from rldistill.students.weights import differences
 
 
 @final
@@ -37,13 +38,20 @@ class PerStateLearner:
         self.learning = learning
         self.generator = generator
         self.updates = 0
-        self._parameters = list(student.module.parameters())
+        self._parameters = trainable(student.module)
         self._optimiser = _optimiser(learning, self._parameters)
+        # A part that its maker left in evaluation mode, such as frozen statistics, stays there.
+        modules = list(student.module.modules()) if student.module.training else []
+        self._kept_in_evaluation = [part for part in modules if not part.training]
         self.tested = student
         if learning.average > 0.0:
-            average = copy.deepcopy(student.module).requires_grad_(False)
-            self.tested = NetworkPolicy(average, student.info)
-        self._averaged = list(self.tested.module.parameters())
+            self.tested = NetworkPolicy(copy.deepcopy(student.module), student.info)
+        self._averaged = trainable(self.tested.module)
+        self._buffers = list(zip(moving(self.tested.module), moving(student.module), strict=True))
+        if self.tested is not student:
+            self.tested.module.requires_grad_(False)
+        student.module.eval()
+        self.tested.module.eval()
 
     def learn(self, memory: Replay, num_updates: int) -> float:
         """Take num_updates steps on uniform batches from memory.
@@ -55,9 +63,17 @@ class PerStateLearner:
             NotFiniteError: the loss became NaN or infinite.
         """
         total = torch.zeros((), device=self._parameters[0].device)
-        for _ in range(num_updates):
-            observations, teacher_raw = memory.sample(self.learning.batch_size, self.generator)
-            total += self._update(observations, teacher_raw)
+        self.student.module.train()
+        for part in self._kept_in_evaluation:
+            part.eval()
+        try:
+            for _ in range(num_updates):
+                observations, teacher_raw = memory.sample(self.learning.batch_size, self.generator)
+                total += self._update(observations, teacher_raw)
+        finally:
+            self.student.module.eval()
+        for average, own in self._buffers:
+            average.copy_(own)  # running statistics are averages already
         loss = float(total) / max(num_updates, 1)
         if loss != loss or abs(loss) == float("inf"):
             raise NotFiniteError(
@@ -85,17 +101,21 @@ class PerStateLearner:
     def fit_normaliser(self, observations: Tensor) -> None:
         """Fit the student's input normaliser on observations [N, O], for both networks.
 
-        A finished student has none any more: its weights already see raw observations.
+        A finished student has none any more: its weights already see raw observations. Neither has
+        a live module: what it does with its inputs is its maker's choice.
         """
         for network in (self.student.module, self.tested.module):
-            normaliser = getattr(network, "normaliser", None)
-            if isinstance(normaliser, InputNormaliser):
-                normaliser.fit(observations)
+            if isinstance(network, Mlp) and network.normaliser is not None:
+                network.normaliser.fit(observations)
 
     @property
     def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite, also in the running average."""
-        return all(bool(p.isfinite().all()) for p in (*self._parameters, *self._averaged))
+        """Whether no weight is NaN or infinite, also in the running average, and no buffer NaN."""
+        weights = (*self._parameters, *self._averaged)
+        # A buffer may be infinite on purpose, as masks are.
+        return all(bool(p.isfinite().all()) for p in weights) and not any(
+            bool(own.isnan().any()) for _, own in self._buffers
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, optimiser and counters: all that resuming needs."""
@@ -107,11 +127,32 @@ class PerStateLearner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of state_dict."""
-        self.student.module.load_state_dict(state["student"])
-        self.tested.module.load_state_dict(state["tested"])
+        """The inverse of state_dict.
+
+        Raises:
+            ShapeError: the weights are those of another network.
+        """
+        for name, network in (("student", self.student), ("tested", self.tested)):
+            # A name of digits alone comes back from a checkpoint as a number.
+            weights = {str(key): tensor for key, tensor in state[name].items()}
+            if different := differences(weights, network.module.state_dict()):
+                raise ShapeError(
+                    f"the weights in the checkpoint are not those of this student, "
+                    f"{self.student.info.name}: {different}"
+                )
+            network.module.load_state_dict(weights)
         self._optimiser.load_state_dict(state["optimiser"])
         self.updates = int(state["updates"])
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that may move, each once."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def moving(module: nn.Module) -> list[Tensor]:
+    """The buffers that calling a module may move, as batch normalisation does; none of an Mlp's."""
+    return [] if isinstance(module, Mlp) else list(module.buffers())
 
 
 def _optimiser(learning: Learning, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
