@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -122,6 +123,21 @@ def refuse_live_objects(recipe: Recipe) -> None:
             raise SettingError(
                 f"the {name} of this run is {value} of a Python program, which the command line "
                 f"cannot make: continue it there with rldistill.resume(RUN, {name}=...)"
+            )
+    require_whole(recipe.env_kwargs)
+
+
+def require_whole(env_kwargs: Mapping[str, Any]) -> None:
+    """Check that keyword arguments from a run folder are all there.
+
+    Raises:
+        SettingError: one was a live object, which is in no file.
+    """
+    for name, value in env_kwargs.items():
+        if is_live_object(value):
+            raise SettingError(
+                f"the environment's {name} was {value}, which is in no file: give the whole task "
+                "again in Python, rldistill.resume(RUN, task=TaskSpec(...))"
             )
 
 

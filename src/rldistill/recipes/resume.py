@@ -6,7 +6,7 @@ from typing import Any
 
 from rldistill.errors import SettingError
 from rldistill.recipes.build import make_request
-from rldistill.recipes.models import make_recipe, saved_recipe
+from rldistill.recipes.models import make_recipe, require_whole, saved_recipe
 from rldistill.runs import is_live_object
 from rldistill.train.distill import distilling
 from rldistill.train.prepare import Request, prepare
@@ -65,6 +65,7 @@ def resume(
                 f"{run} was made with {value} as {name}, which is in no file: give it again, "
                 f"resume(run, {name}=...)"
             )
+    require_whole(request.settings.env_kwargs)
     if steps is not None:
         request = replace(request, settings=replace(request.settings, steps=steps))
     job = prepare(request)
