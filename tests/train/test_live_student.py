@@ -107,7 +107,8 @@ def test_weights_that_became_nan_are_not_given_back(
 ) -> None:
     def poisoned(self: PerStateLearner, *_: Any) -> float:
         with torch.no_grad():
-            next(self.student.module.parameters()).fill_(torch.nan)
+            for network in (self.student, self.tested):
+                next(network.module.parameters()).fill_(torch.nan)
         self.updates += 1
         raise NotFiniteError("the loss became nan")
 
