@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
     from rldistill.methods.method import Method
+    from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
@@ -44,6 +45,7 @@ __all__ = [
     "load_policy",
     "load_teacher",
     "make_student",
+    "resume",
     "verdict",
 ]
 
@@ -65,6 +67,7 @@ _HOMES = {
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",
+    "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
 }
 

@@ -138,7 +138,12 @@ def recipe_of(flags: Flags) -> Any:
     Raises:
         SettingError: what is wrong with them, or has no effect beside the others.
     """
-    from rldistill.recipes.models import make_recipe, read_recipe, saved_recipe
+    from rldistill.recipes.models import (
+        make_recipe,
+        read_recipe,
+        refuse_live_objects,
+        saved_recipe,
+    )
 
     given = asdict(flags)
     given |= given.pop("environment")
@@ -160,4 +165,5 @@ def recipe_of(flags: Flags) -> Any:
             "name one, or judge the run with `rldistill evaluate RUN --task ID --against TEACHER "
             "--check`"
         )
+    refuse_live_objects(recipe)
     return recipe

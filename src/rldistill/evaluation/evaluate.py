@@ -230,4 +230,5 @@ def _load(source: Any, info: TaskInfo, vecnormalize: Path | None) -> NetworkPoli
         vecnormalize=vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
+        announce=None,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.runs import RunFolder
+from rldistill.runs import RunFolder, is_live_object
 
 LARGEST_RECIPE = 1 << 20
 
@@ -148,6 +148,36 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         problems = [in_words(problem) for problem in error.errors()]
         raise SettingError("; ".join(problems)) from error
+
+
+def refuse_live_objects(recipe: Recipe) -> None:
+    """For the command line, which has none.
+
+    Raises:
+        SettingError: the recipe is of a run that a Python program made with live objects.
+    """
+    for name in ("teacher", "task", "student"):
+        value = getattr(recipe, name)
+        if is_live_object(value):
+            raise SettingError(
+                f"the {name} of this run is {value} of a Python program, which the command line "
+                f"cannot make: continue it there with rldistill.resume(RUN, {name}=...)"
+            )
+    require_whole(recipe.env_kwargs)
+
+
+def require_whole(env_kwargs: Mapping[str, Any]) -> None:
+    """Check that keyword arguments from a run folder are all there.
+
+    Raises:
+        SettingError: one was a live object, which is in no file.
+    """
+    for name, value in env_kwargs.items():
+        if is_live_object(value):
+            raise SettingError(
+                f"the environment's {name} was {value}, which is in no file: give the whole task "
+                "again in Python, rldistill.resume(RUN, task=TaskSpec(...))"
+            )
 
 
 def parse_env_kwargs(text: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from rldistill.runs.files import (
 FORMAT = "rldistill run"
 FORMAT_VERSION = 1
 MAX_LINE_BYTES = 2**20  # of metrics.jsonl
+_LIVE = "(a live object: "
 
 
 @final
@@ -119,7 +120,7 @@ class RunFolder:
             if not force and self.has_results:
                 raise RunFolderError(
                     f"{self.root} already holds a run: choose another folder with --out, continue "
-                    "it with --resume, or replace it with --force"
+                    "it with --resume (rldistill.resume in Python), or replace it with --force"
                 )
         elif names:
             raise RunFolderError(
@@ -263,3 +264,21 @@ def default_run_path(task: str, student: str, parent: Path = Path("runs")) -> Pa
         number += 1
         path = parent / f"{name}-{number}"
     return path
+
+
+def live_object(name: str) -> str:
+    """What stands in files for an object of a Python program, which no file can hold.
+
+    >>> live_object("MyNet")
+    '(a live object: MyNet)'
+    """
+    return f"{_LIVE}{name})"
+
+
+def is_live_object(value: object) -> bool:
+    """Whether live_object wrote a value.
+
+    >>> is_live_object(live_object("MyNet")), is_live_object("mlp:8")
+    (True, False)
+    """
+    return isinstance(value, str) and value.startswith(_LIVE)

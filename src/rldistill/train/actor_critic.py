@@ -93,10 +93,11 @@ class ActorCriticLearner:
         experience = self.appraise(memory)
         total = torch.zeros((), device=self._stepper.device)
         size = self._method.learning.batch_size
-        for rows in minibatches(len(experience), size, num_updates, self._generator):
-            loss, shown = self.loss(experience.rows(rows))
-            self._stepper.step(loss)
-            total += shown
+        with self._stepper.training():
+            for rows in minibatches(len(experience), size, num_updates, self._generator):
+                loss, shown = self.loss(experience.rows(rows))
+                self._stepper.step(loss)
+                total += shown
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def appraise(self, memory: LatestRound) -> Experience:

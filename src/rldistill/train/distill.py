@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from rldistill.core import NetworkPolicy
 from rldistill.envs.backends import TaskSource
 from rldistill.train.job import Job
 from rldistill.train.prepare import Request, prepare
@@ -25,7 +24,7 @@ LOOK_GROWTH = 1.4
 def distill(
     teacher: Any,
     task: TaskSource,
-    student: str | NetworkPolicy | None = None,
+    student: Any = None,
     *,
     until: float | None = None,
     out: str | Path | None = None,
@@ -37,12 +36,22 @@ def distill(
         teacher: a file, a run folder, or a live object: a stable-baselines3 model, an nn.Module.
         task: an id such as "LunarLander-v3", a TaskSpec, a function that makes a gymnasium
             environment, or a gymnasium vector environment.
-        student: a spec such as "mlp:16,16", or a policy made by make_student; None: an MLP of at
-            most a tenth of the teacher's acting parameters.
+        student: a spec such as "mlp:16,16"; a policy made by make_student; an nn.Module from
+            observations [B, O] to the raw outputs of the teacher's family (logits [B, A]; mean and
+            log standard deviation [B, 2 D]; actions [B, D]); a stable-baselines3 model; None: an
+            MLP of at most a tenth of the teacher's acting parameters. See below for live objects.
         until: stop once the student is shown to hold this fraction of the teacher's return;
             overrides the one in settings.
         out: the run folder; None: a new folder under runs/.
         settings: everything else.
+
+    A live student (all but a spec) ends, however the run ends, with the weights that were *tested*
+    and saved: the running average over the updates, not the last raw ones. Between, a copy of it
+    learns: its device, its modes and its requires_grad stay as they are, and parameters with
+    requires_grad=False are never moved. Dropout and batch normalisation are in training mode while
+    the copy learns and in evaluation mode while it acts and is tested; parts that are in evaluation
+    mode inside a module in training mode stay so. Its inputs are not normalised. Of an nn.Module
+    or a model the run folder has weights alone: load_policy(run, module=...) reads them.
 
     Returns:
         The finished run: its folder, its student and its verdict.
@@ -81,6 +90,7 @@ def distilling(job: Job) -> Generator[Progress]:
         keeper.start(job)
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(job.num_threads)
+        stack.callback(job.hand_over)
         stack.callback(keeper.save_unless_finished, job)
         stack.enter_context(job.source.open(state.round_index))
         if job.prover is not None:

@@ -91,6 +91,7 @@ def gather(
         vecnormalize=settings.vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
+        announce=None,
     )
     require_acting(policy, settings.teacher_act, "teacher_act")
     if settings.minari is not None:

@@ -1,13 +1,15 @@
 """Job: everything one run needs, made and checked before the first step is taken."""
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
+from torch import nn
 
-from rldistill.core import Categorical, PolicyInfo
+from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.latest import LatestRound
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
@@ -15,6 +17,9 @@ from rldistill.evaluation.summary import Sides
 from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
 from rldistill.rollout.control import Randomness
+from rldistill.runs import live_object
+from rldistill.students.mlp import Mlp
+from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import Learner, Memory
@@ -43,6 +48,7 @@ class Job:
         num_threads: torch threads while the loop runs.
         notes: lines for people, shown at the start.
         recipe: what recipe.toml says.
+        give_back: writes the tested weights into what the user gave as a student.
         resume: continue the run in the folder.
         recent: returns of the latest training episodes, for weights that depend on them.
     """
@@ -61,6 +67,7 @@ class Job:
     num_threads: int
     notes: tuple[str, ...]
     recipe: dict[str, Any]
+    give_back: Callable[[nn.Module], object]
     resume: bool
     recent: RecentReturns = field(default_factory=RecentReturns)
 
@@ -126,6 +133,17 @@ class Job:
             self.state.action_gap,
         )
 
+    def hand_over(self) -> None:
+        """Write the tested weights into what the user gave, unless nothing good was learnt."""
+        if self.learner.updates > 0 and self.learner.is_finite:
+            self.give_back(self.learner.tested.module)
+
+    def saved_student(self) -> NetworkPolicy:
+        """The student read back from the run folder; a live one into a copy of its module."""
+        module = self.learner.tested.module
+        rebuilt = None if isinstance(module, Mlp) else copy.deepcopy(module).cpu()
+        return load_student(self.keeper.folder.root, rebuilt)
+
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
         return {
@@ -137,6 +155,8 @@ class Job:
             "floor": self.settings.floor,
             "teacher_act": str(self.settings.teacher_act),
             "student_act": str(self.settings.student_act),
+            # Seeds are counted in rounds of this many.
+            "evaluation_envs": None if self.prover is None else self.prover.arena.num_envs,
         }
 
     def task_json(self) -> dict[str, Any] | None:
@@ -167,5 +187,5 @@ def plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     >>> plain_kwargs({"size": (2, 3), "physics": object()})
     {'size': [2, 3], 'physics': '(a live object: object)'}
     """
-    name = lambda value: f"(a live object: {type(value).__name__})"  # noqa: E731
+    name = lambda value: live_object(type(value).__name__)  # noqa: E731
     return json.loads(json.dumps(dict(kwargs), default=name))

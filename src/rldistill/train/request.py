@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.core import PolicyInfo
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import SettingError
@@ -26,7 +26,7 @@ class Request:
         teacher: a path, or a live object; None learns from what a dataset recorded.
         task: an id, a TaskSpec, a function that makes a gymnasium environment, or a vector
             environment; None where a dataset says it, or where there is no verdict.
-        student: a spec, or a policy made by make_student; None: an MLP of a tenth of the teacher.
+        student: a spec, or a live object; None: an MLP of a tenth of the teacher.
         out: the run folder; None: a new one under runs/.
         resume: continue the run in `out`.
         settings: everything else.
@@ -34,7 +34,7 @@ class Request:
 
     teacher: Any
     task: TaskSource | None
-    student: str | NetworkPolicy | None
+    student: Any
     out: Path | None
     resume: bool
     settings: Settings
