@@ -109,7 +109,7 @@ def test_weights_that_became_nan_are_not_given_back(
         with torch.no_grad():
             for network in (self.student, self.tested):
                 next(network.module.parameters()).fill_(torch.nan)
-        self.updates += 1
+        self._stepper.updates += 1
         raise NotFiniteError("the loss became nan")
 
     monkeypatch.setattr(PerStateLearner, "learn", poisoned)
