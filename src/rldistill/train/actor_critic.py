@@ -91,13 +91,15 @@ class ActorCriticLearner:
         """
         assert isinstance(memory, LatestRound)
         experience = self.appraise(memory)
-        total = torch.zeros((), device=self._stepper.device)
+        total = whole = torch.zeros((), device=self._stepper.device)
         size = self._method.learning.batch_size
         with self._stepper.training():
             for rows in minibatches(len(experience), size, num_updates, self._generator):
                 loss, shown = self.loss(experience.rows(rows))
                 self._stepper.step(loss)
-                total += shown
+                total, whole = total + shown, whole + loss.detach()
+        # What is shown may be finite although what is minimised is not: a mean reward always is.
+        finite_loss(float(whole), self._stepper)
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def appraise(self, memory: LatestRound) -> Experience:

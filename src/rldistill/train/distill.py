@@ -99,15 +99,15 @@ def distilling(job: Job) -> Generator[Progress]:
         while state.env_steps < state.total_steps and not job.holds:
             started = time.perf_counter()
             batch = job.source.next_round(job.round_steps(), state.round_index)
-            if state.round_index == 0:
-                job.begin(batch)
+            message = job.begin(batch) if state.round_index == 0 else ""
             state.agreement = job.agreement_on(batch)
             job.remember(batch)
             job.weigh(batch)
-            updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
-            state.loss = job.learner.learn(job.memory, updates)
+            if batch.num_steps > 0:  # none where every environment was starting over
+                updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
+                state.loss = job.learner.learn(job.memory, updates)
             state.finish_round(batch.num_steps, job.learner.updates, time.perf_counter() - started)
-            yield keeper.record(state.progress())
+            yield keeper.record(state.progress(message=message))
             if job.settings.stops_early and state.env_steps >= state.next_look:
                 yield from look(job)
             keeper.save_if_due(job)

@@ -22,12 +22,12 @@ class RecentReturns:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._running: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
 
-    def add(self, trajectory: Trajectory) -> None:
-        """Take a round [T, B] into account."""
+    def add(self, trajectory: Trajectory, anew: bool = False) -> None:
+        """Take a round [T, B] into account; anew: it begins with a reset of all environments."""
         rewards = trajectory.rewards.double().cpu().numpy()
         valid = trajectory.valid.cpu().numpy()
         ended = (trajectory.terminated | trajectory.truncated).cpu().numpy() & valid
-        if self._running is None:
+        if self._running is None or anew:
             self._running = np.zeros(rewards.shape[1])
         running = self._running
         for t in range(len(rewards)):

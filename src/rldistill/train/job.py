@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.latest import LatestRound
@@ -15,7 +15,13 @@ from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
 from rldistill.methods.schedules import Weaning
-from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
+from rldistill.methods.terms import (
+    FLOOR,
+    align,
+    mean_action_gap,
+    needs_action_gap,
+    num_floored,
+)
 from rldistill.rollout.control import Randomness
 from rldistill.runs import live_object
 from rldistill.students.mlp import Mlp
@@ -75,13 +81,28 @@ class Job:
         """Steps of the next round: the row's own, or what is left."""
         return min(self.settings.row.round_steps, self.settings.total_steps - self.state.env_steps)
 
-    def begin(self, first: Labelled) -> None:
-        """Fit what depends on the first states: the input normaliser, a relative temperature."""
+    def begin(self, first: Labelled) -> str:
+        """Fit what depends on the first states: the input normaliser, a relative temperature.
+
+        Returns:
+            What they show and should be said; empty where it is nothing.
+        """
         observations = first.observations[first.valid]
         self.learner.fit_normaliser(observations)
         if needs_action_gap(self.settings.row, self.teacher_info.head):
             self.state.action_gap = mean_action_gap(first.teacher_raw[first.valid])
             self.restore_alignment()
+        return self._floored(first.teacher_raw[first.valid])
+
+    def _floored(self, teacher_raw: Tensor) -> str:
+        """That probabilities of the teacher are too small for their logarithm to count."""
+        count = num_floored(self.settings.row, self.learner.alignment, teacher_raw)
+        if count == 0:
+            return ""
+        return (
+            f"warning  {count:,} of the teacher's {teacher_raw.numel():,} probabilities in the "
+            f"first round are below {FLOOR:g}; their logarithms count as log {FLOOR:g}"
+        )
 
     def remember(self, batch: Labelled) -> None:
         """Store a round; a row without memory forgets the rounds before, but never a dataset."""
@@ -97,7 +118,9 @@ class Job:
         """Set this round's weight of the loss."""
         weight, i = self.settings.row.loss_weight, self.state.round_index
         if isinstance(weight, Weaning) and batch.trajectory is not None:
-            self.recent.add(batch.trajectory)
+            # Rounds in a live vector environment begin anew: see EnvironmentSource.
+            anew = self.task is not None and self.task.vector_env is not None
+            self.recent.add(batch.trajectory, anew)
             self.learner.loss_weight = weight.at(i, self.training_fraction)
         else:
             self.learner.loss_weight = weight.at(i)

@@ -5,6 +5,7 @@ import torch
 from rldistill.core import NetworkPolicy
 from rldistill.errors import SettingError
 from rldistill.methods.method import Method
+from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import Alignment
 from rldistill.train.actor_critic import ActorCriticLearner
 from rldistill.train.learners import Learner, PerStateLearner
@@ -29,6 +30,11 @@ def make_learner(
     Raises:
         SettingError: the row needs environments, or the teacher's value, and there is none.
     """
+    if teacher is None and isinstance(row.loss_weight, Weaning):
+        raise SettingError(
+            f"{row.name} weighs its loss by the returns of training episodes, which a dataset does "
+            "not have; choose another loss_weight, such as Constant(1.0)"
+        )
     if not row.is_actor_critic:
         return PerStateLearner(student, alignment, row.learning, generator)
     if teacher is None:
