@@ -60,6 +60,8 @@ class Flags:
     """How the teacher acts. Default: mode."""
     student_act: Annotated[Literal["mode", "sample"] | None, option("mode|sample")] = None
     """How the student acts when it is judged. Default: mode."""
+    fit_critic: Annotated[int | None, option("STEPS")] = None
+    """Learn the teacher's value from this many of its own steps first, for rows that need one."""
     data: Annotated[str | None, option("DIR|minari:NAME")] = None
     """Learn offline from a folder written by `rldistill collect`, or minari:NAME."""
     recipe: Annotated[Path | None, option("FILE")] = None

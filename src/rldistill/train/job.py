@@ -16,6 +16,7 @@ from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
 from rldistill.rollout.control import Randomness
 from rldistill.train.episodes import RecentReturns
+from rldistill.train.fit_critic import CriticFit
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import Learner, Memory
 from rldistill.train.settings import Settings
@@ -44,6 +45,7 @@ class Job:
         notes: lines for people, shown at the start.
         recipe: what recipe.toml says.
         resume: continue the run in the folder.
+        critic: the teacher's value, fitted before the first round; None: nothing is to be fitted.
         recent: returns of the latest training episodes, for weights that depend on them.
     """
 
@@ -62,6 +64,7 @@ class Job:
     notes: tuple[str, ...]
     recipe: dict[str, Any]
     resume: bool
+    critic: CriticFit | None = None
     recent: RecentReturns = field(default_factory=RecentReturns)
 
     def round_steps(self) -> int:
@@ -137,6 +140,7 @@ class Job:
             "floor": self.settings.floor,
             "teacher_act": str(self.settings.teacher_act),
             "student_act": str(self.settings.student_act),
+            "fit_critic": self.settings.fit_critic,
         }
 
     def task_json(self) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from rldistill.students.build import default_spec, make_student
 from rldistill.students.mlp import Mlp
 from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher, require_fit
+from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
 from rldistill.train.learning import make_learner
@@ -69,6 +70,7 @@ class Parts:
     task_info: TaskInfo | None
     prover: Prover | None
     policy: NetworkPolicy | None = None
+    critic: CriticFit | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -104,6 +106,7 @@ def prepare(request: Request) -> Job:
         num_threads=choose_threads(teacher, student.info),
         notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
         recipe=make_recipe(request, parts),
+        critic=parts.critic,
         resume=request.resume,
     )
 
@@ -124,6 +127,7 @@ def online(request: Request, device: torch.device) -> Parts:
         row.control, teacher, student, settings.teacher_act, info.action_space, randomness
     )
     num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
+    critic = make_critic(request, teacher, task)
     return Parts(
         teacher=teacher.info,
         student=student,
@@ -134,7 +138,8 @@ def online(request: Request, device: torch.device) -> Parts:
         task=task,
         task_info=info,
         prover=make_prover(request, teacher, task, info),
-        policy=teacher,
+        policy=teacher if critic is None else critic.teacher,
+        critic=critic,
     )
 
 
@@ -146,6 +151,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     """
     settings = request.settings
     assert settings.data is not None
+    if settings.fit_critic is not None:
+        raise SettingError(f"--fit-critic has no effect with data: {settings.data}; leave it out")
     dataset = open_dataset(settings.data)
     if len(dataset) == 0:
         raise DatasetError(f"{settings.data} has no rows to learn from")
@@ -174,6 +181,21 @@ def offline(request: Request, device: torch.device) -> Parts:
         prover=prover,
         notes=(f"data     {settings.data}: {len(dataset):,} rows",),
     )
+
+
+def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> CriticFit | None:
+    """The critic that --fit-critic asks for, not fitted yet."""
+    settings = request.settings
+    if settings.fit_critic is None:
+        return None
+    num_envs = count_envs(task, None, FIT_ENVS)
+    fit = FitSettings(
+        steps=settings.fit_critic,
+        num_envs=num_envs,
+        seed=settings.seed,
+        teacher_act=settings.teacher_act,
+    )
+    return critic_fit(settings.row, teacher, task, fit)
 
 
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
@@ -276,6 +298,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
+        "fit_critic": settings.fit_critic,
         "data": None if settings.data is None else str(settings.data),
     }
     if task is not None and info is not None:
