@@ -67,7 +67,7 @@ class Cell:
 
     def path(self, folder: Path) -> Path:
         """Where it is kept."""
-        return folder / f"figure{self.panel.figure}" / f"{self.panel.name}.{self.arm}.json"
+        return folder / f"figure{self.panel.figure}" / f"{self.panel.file}.{self.arm}.json"
 
     def settings(self, plan: Plan, number: int) -> Simulating:
         """Of the student in world number n, whose draws are its own."""
@@ -154,7 +154,7 @@ def run_panel(panel: Panel, plan: Plan) -> None:
         if not behind:
             continue
         if time.monotonic() - started > 60 * plan.minutes:
-            print(f"figure {panel.figure}, {panel.name}: {plan.minutes:g} minutes are over")
+            print(f"figure {panel.figure}, {panel.file}: {plan.minutes:g} minutes are over")
             break
         pupils = pupils_of(panel, range(min(done[cell.arm] for cell in behind), stop))
         for cell in behind:
@@ -162,7 +162,7 @@ def run_panel(panel: Panel, plan: Plan) -> None:
             done[cell.arm] = stop
     spent = time.monotonic() - started
     worlds = min(done.values())
-    print(f"figure {panel.figure}, {panel.name}: {worlds} worlds, {spent:.0f} s", flush=True)
+    print(f"figure {panel.figure}, {panel.file}: {worlds} worlds, {spent:.0f} s", flush=True)
 
 
 def rates_of(panel: Panel, plan: Plan, *, choose: bool = True) -> dict[str, float]:
@@ -176,7 +176,7 @@ def rates_of(panel: Panel, plan: Plan, *, choose: bool = True) -> dict[str, floa
     """
     if panel.rate is not None:
         return dict.fromkeys(panel.arms, panel.rate)
-    name = panel.tuned_as or panel.name
+    name = f"{panel.tuned_as or panel.name}{panel.variant}"
     path = plan.folder / "rates" / f"figure{panel.figure}.{name}.json"
     scores = json.loads(path.read_text()) if path.exists() else {}
     tuned = panel_of(panel.figure, name) if panel.tuned_as else panel
@@ -205,7 +205,7 @@ def score_missing(
         found = scores_of(Cell(panel, arm, rate), plan, pupils)
         scores.setdefault(arm, {})[f"{rate:g}"] = found
         write_json(path, scores)
-    print(f"figure {panel.figure}, {panel.name}: learning rates chosen", flush=True)
+    print(f"figure {panel.figure}, {panel.file}: learning rates chosen", flush=True)
 
 
 def scores_of(cell: Cell, plan: Plan, pupils: Iterable[Pupil]) -> list[float]:

@@ -7,7 +7,6 @@ from the paper's figures (read to about 0.1) and are part of the claim as it is 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from czarnecki2019_intervals import (
@@ -34,6 +33,7 @@ SLACK = 0.05
 
 Quantity = Callable[[Results], Interval]
 TEACHER = "teacher's return"
+CurveMaker = Callable[..., "Curve"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def times_slower(slow: Curve, fast: Curve, reached_share: float) -> Quantity:
             left = (mean[:-1] - mean[-1]) / (mean[0] - mean[-1])
             return first_crossing(left, points, 1 - reached_share)
 
-        return ratio_interval(tables[0], tables[1], reached)
+        return ratio_interval(tables[0], tables[1], reached, points[-1])
 
     return quantity
 
@@ -211,8 +211,8 @@ def run_claims(
     return [(claim, *claim.run(results)) for claim in claims]
 
 
-def as_good_as(panel: str, figure: int, arm: str, points: tuple[int, ...] = END) -> Test:
+def as_good_as_teacher(curve: CurveMaker, arm: str, points: tuple[int, ...] = END) -> Test:
     """A student is as good as the panel's teacher, but for SLACK."""
-    curve = partial(Curve, figure, panel)
-    found = share(curve(arm), curve(TEACHER), curve(arm), points)
-    return Test(f"{panel}, {arm}: share of the way missing", found, low=-SLACK)
+    ours = curve(arm)
+    found = share(ours, curve(TEACHER), ours, points)
+    return Test(f"{ours.panel}, {arm}: share of the way missing", found, low=-SLACK)

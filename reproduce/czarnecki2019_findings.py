@@ -11,10 +11,11 @@ from czarnecki2019_claims import (
     TEACHER,
     Claim,
     Curve,
+    CurveMaker,
     Quantity,
     Test,
     above,
-    as_good_as,
+    as_good_as_teacher,
     below,
     difference,
     difference_of_differences,
@@ -25,23 +26,17 @@ from czarnecki2019_claims import (
 )
 from czarnecki2019_panels import ACTION_COUNTS, TEMPERATURES
 
-CurveMaker = Callable[..., Curve]
 TestMaker = Callable[[str, CurveMaker], Test]
 
-# Figure 3 is shown at two learning rates, since the paper's is not known.
-SUFFIXES = {"": " (learning rate 0.001)", "-rate-0.1": " (learning rate 0.1)"}
 HEATS = tuple(f"temperature-{temperature:g}" for temperature in TEMPERATURES)
 
 
-def figure3(suffix: str) -> list[Claim]:
+def figure3(variant: str) -> list[Claim]:
     """Who acts."""
-    panels = {heat: partial(Curve, 3, f"{heat}{suffix}") for heat in HEATS}
-    note = SUFFIXES[suffix]
+    panels = {heat: partial(Curve, 3, f"{heat}{variant}") for heat in HEATS}
 
     def everywhere(text: str, *makers: TestMaker) -> Claim:
-        return Claim(
-            3, text + note, tuple(make(h, c) for h, c in panels.items() for make in makers)
-        )
+        return Claim(3, text, tuple(make(h, c) for h, c in panels.items() for make in makers))
 
     def pair(first: str, second: str, measure: str, points: tuple[int, ...] = END) -> TestMaker:
         return lambda heat, curve: below(
@@ -109,7 +104,7 @@ def figure3(suffix: str) -> list[Claim]:
         ),
         Claim(
             3,
-            "Return: the lead of student-driven is larger for more deterministic teachers" + note,
+            "Return: the lead of student-driven is larger for more deterministic teachers",
             (
                 Test(
                     "lead at temperature 0 - lead at 0.1 (30 to 3,000)",
@@ -125,9 +120,9 @@ def figure3(suffix: str) -> list[Claim]:
     ]
 
 
-def figure4() -> list[Claim]:
+def figure4(variant: str) -> list[Claim]:
     """More actions."""
-    panels = {count: partial(Curve, 4, f"actions-{count}") for count in ACTION_COUNTS}
+    panels = {count: partial(Curve, 4, f"actions-{count}{variant}") for count in ACTION_COUNTS}
     few, many = panels[4], {count: panels[count] for count in ACTION_COUNTS[2:]}
 
     def way(count: int, arm: str) -> tuple[str, Quantity]:
@@ -140,7 +135,7 @@ def figure4() -> list[Claim]:
         Claim(
             4,
             "With 4 actions on-policy, entropy-regularised and baseline reach the teacher",
-            tuple(as_good_as("actions-4", 4, arm) for arm in (other, fast, "baseline")),
+            tuple(as_good_as_teacher(few, arm) for arm in (other, fast, "baseline")),
         ),
         Claim(
             4,

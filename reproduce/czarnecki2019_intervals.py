@@ -94,29 +94,35 @@ def together(words: list[str]) -> str:
 
 
 def ratio_interval(
-    slow: FloatArray, fast: FloatArray, reached: Callable[[FloatArray], float]
+    slow: FloatArray, fast: FloatArray, reached: Callable[[FloatArray], float], horizon: float
 ) -> Interval:
     """reached(mean slow curve) / reached(mean fast curve), resampling worlds with their pairs.
+
+    Where slow has not arrived at the horizon the ratio is at least horizon / fast and may be
+    anything above: the interval then reaches from the one to infinity.
 
     Args:
         slow: [N, ...] one entry per world.
         fast: [N, ...] the same worlds.
         reached: from a mean over worlds to a number of iterations, inf for never.
+        horizon: iterations that were run.
     """
     count = len(slow)
     if count < 2:
         raise NotRunError
     rng = np.random.default_rng(0)
 
-    def ratio(chosen: NDArray[np.int64]) -> float:
-        below = reached(fast[chosen].mean(axis=0))
-        # Where the fast one never arrives nothing is known about the ratio.
-        return reached(slow[chosen].mean(axis=0)) / below if math.isfinite(below) else math.inf
+    def ratio(chosen: NDArray[np.int64]) -> tuple[float, float]:
+        theirs, ours = (reached(curves[chosen].mean(axis=0)) for curves in (fast, slow))
+        if math.isfinite(theirs):
+            return min(ours, horizon) / theirs, ours / theirs
+        # Where the fast one never arrives, at most an upper bound is known.
+        return 0.0, ours / horizon
 
-    drawn = [ratio(rng.integers(count, size=count)) for _ in range(RESAMPLES)]
-    tails = ((1 - LEVEL) / 2, "lower"), ((1 + LEVEL) / 2, "higher")
-    low, high = (float(np.quantile(drawn, tail, method=how)) for tail, how in tails)
-    return Interval(ratio(np.arange(count)), low, high, count)
+    drawn = np.array([ratio(rng.integers(count, size=count)) for _ in range(RESAMPLES)])
+    low = float(np.quantile(drawn[:, 0], (1 - LEVEL) / 2, method="lower"))
+    high = float(np.quantile(drawn[:, 1], (1 + LEVEL) / 2, method="higher"))
+    return Interval(ratio(np.arange(count))[1], low, high, count)
 
 
 def first_crossing(curve: FloatArray, points: tuple[int, ...], level: float) -> float:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from czarnecki2019_figure2 import LEARNING_RATE, METHODS, STEP, loss_of, path_of
 from czarnecki2019_intervals import NotRunError, Results, mean_interval
-from czarnecki2019_panels import PANELS, Panel
+from czarnecki2019_panels import BEST_VARIANT, PANELS, RATE_VARIANT, Panel
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,21 +49,22 @@ def draw_panel(axes: Axes, results: Results, panel: Panel, measure: str) -> list
     counts: list[int] = []
     for arm in panel.arms:
         try:
-            curves = results.curves(panel.figure, panel.name, arm, measure)
+            curves = results.curves(panel.figure, panel.file, arm, measure)
             found = [mean_interval(column) for column in curves.T]
         except NotRunError:
             continue
         # The start is drawn at 10: the axis is logarithmic.
-        points = np.maximum(results.points(panel.figure, panel.name, arm), 10)
+        points = np.maximum(results.points(panel.figure, panel.file, arm), 10)
         colour, line = STYLE[arm]
         axes.plot(points, [i.estimate for i in found], line, color=colour, label=arm, lw=1.3)
         low, high = [i.low for i in found], [i.high for i in found]
         axes.fill_between(points, low, high, color=colour, alpha=0.18, lw=0)
         counts.append(len(curves))
         if measure == "returns" and len(counts) == 1:
-            teacher = results.curves(panel.figure, panel.name, arm, "teacher")[:, 0].mean()
+            teacher = results.curves(panel.figure, panel.file, arm, "teacher")[:, 0].mean()
             axes.axhline(teacher, color="black", lw=0.8, ls=":")
     axes.set_xscale("log")
+    axes.minorticks_off()
     axes.grid(alpha=0.25)
     if not counts:
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center")
@@ -82,14 +83,12 @@ def legend(figure: Figure, axes: Axes) -> None:
     """One for all panels, below."""
     lines, names = axes.get_legend_handles_labels()
     if lines:
-        figure.legend(lines, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+        figure.legend(lines, names, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 
-def figure_3(results: Results, suffix: str) -> Figure:
+def figure_3(results: Results, variant: str) -> Figure:
     """Rows: what is measured. Columns: temperatures."""
-    panels = [
-        panel for panel in PANELS if panel.figure == 3 and ("-rate-" in panel.name) == bool(suffix)
-    ]
+    panels = [panel for panel in PANELS if (panel.figure, panel.variant) == (3, variant)]
     figure, axes = new_figure(len(MEASURES), len(panels))
     for column, panel in enumerate(panels):
         for row, (measure, words) in enumerate(MEASURES.items()):
@@ -103,10 +102,11 @@ def figure_3(results: Results, suffix: str) -> Figure:
     return figure
 
 
-def figure_of_returns(results: Results, number: int) -> Figure:
+def figure_of_returns(results: Results, number: int, variant: str) -> Figure:
     """Figures 4, 5 and 6."""
-    panels = [panel for panel in PANELS if panel.figure == number]
-    figure, axes = new_figure(-(-len(panels) // 2), 2)
+    panels = [panel for panel in PANELS if (panel.figure, panel.variant) == (number, variant)]
+    columns = 3 if len(panels) % 3 == 0 else 2
+    figure, axes = new_figure(-(-len(panels) // columns), columns)
     flat = [axis for row in axes for axis in row]
     for axis, panel in zip(flat, panels, strict=True):
         counts = draw_panel(axis, results, panel, "returns")
@@ -144,8 +144,12 @@ def all_figures(results: Results) -> dict[str, Figure]:
     return {
         "figure2": figure_2(),
         "figure3": figure_3(results, ""),
-        "figure3-rate-0.1": figure_3(results, "-rate-0.1"),
-        **{f"figure{number}": figure_of_returns(results, number) for number in (4, 5, 6)},
+        f"figure3{RATE_VARIANT}": figure_3(results, RATE_VARIANT),
+        **{
+            f"figure{number}{variant}": figure_of_returns(results, number, variant)
+            for number in (4, 5, 6)
+            for variant in ("", BEST_VARIANT)
+        },
     }
 
 

@@ -1,6 +1,5 @@
 """What the paper's Figures 5 and 6 say: imperfect and adversarial teachers."""
 
-from collections.abc import Callable
 from functools import partial
 
 from czarnecki2019_claims import (
@@ -9,9 +8,10 @@ from czarnecki2019_claims import (
     TEACHER,
     Claim,
     Curve,
+    CurveMaker,
     Test,
     above,
-    as_good_as,
+    as_good_as_teacher,
     below,
     difference,
     fall_from_peak,
@@ -21,7 +21,6 @@ from czarnecki2019_claims import (
 )
 from czarnecki2019_panels import CLONING, NINE
 
-CurveMaker = Callable[..., Curve]
 Curves = dict[str, CurveMaker]
 
 CLEAN = ("monte-carlo", "td")
@@ -30,9 +29,9 @@ GUIDED = (*CLONING, "on-policy-distill+R", "value-gated+R")
 SHAPED, GATED, PLUS = "teacher-v-reward", "value-gated+R", "on-policy-distill+R"
 
 
-def figure5() -> list[Claim]:
+def figure5(variant: str) -> list[Claim]:
     """Imperfect teachers."""
-    curve = {panel: partial(Curve, 5, panel) for panel in (*CLEAN, *NOISY)}
+    curve = {panel: partial(Curve, 5, f"{panel}{variant}") for panel in (*CLEAN, *NOISY)}
     return [*without_noise(curve), *with_noise(curve)]
 
 
@@ -43,7 +42,7 @@ def without_noise(curve: Curves) -> list[Claim]:
         Claim(
             5,
             "Perfect teacher: all distillation reaches it, Monte Carlo and TD",
-            tuple(as_good_as(panel, 5, arm) for panel in CLEAN for arm in GUIDED),
+            tuple(as_good_as_teacher(curve[panel], arm) for panel in CLEAN for arm in GUIDED),
         ),
         Claim(
             5,
@@ -58,7 +57,7 @@ def without_noise(curve: Curves) -> list[Claim]:
         Claim(
             5,
             "Perfect teacher: Teacher V reward reaches it, Monte Carlo and TD",
-            tuple(as_good_as(panel, 5, SHAPED) for panel in CLEAN),
+            tuple(as_good_as_teacher(curve[panel], SHAPED) for panel in CLEAN),
         ),
         Claim(
             5,
@@ -81,7 +80,7 @@ def without_noise(curve: Curves) -> list[Claim]:
             5,
             "TD + V_pi: as good as the teacher without noise, worse with more of it",
             (
-                as_good_as("td", 5, "td-teacher-v"),
+                as_good_as_teacher(curve["td"], "td-teacher-v"),
                 above(
                     "no noise - 15 %",
                     curve["td"]("td-teacher-v"),
@@ -163,11 +162,13 @@ def with_noise(curve: Curves) -> list[Claim]:
     ]
 
 
-def figure6() -> list[Claim]:
+def figure6(variant: str) -> list[Claim]:
     """The corridor; returns between about -0.91 and 0.91."""
     return [
-        *optimal_guide(partial(Curve, 6, "optimal")),
-        *adversary(partial(Curve, 6, "adversarial")),
+        *optimal_guide(partial(Curve, 6, f"optimal{variant}")),
+        *adversary(
+            partial(Curve, 6, f"adversarial{variant}"), Curve(6, f"optimal{variant}", TEACHER)
+        ),
     ]
 
 
@@ -175,7 +176,7 @@ def optimal_guide(curve: CurveMaker) -> list[Claim]:
     """Figure 6, left."""
 
     def solves(arm: str, point: int) -> Test:
-        return as_good_as("optimal", 6, arm, (point,))
+        return as_good_as_teacher(curve, arm, (point,))
 
     return [
         Claim(
@@ -204,9 +205,8 @@ def optimal_guide(curve: CurveMaker) -> list[Claim]:
     ]
 
 
-def adversary(curve: CurveMaker) -> list[Claim]:
+def adversary(curve: CurveMaker, goal: Curve) -> list[Claim]:
     """Figure 6, right."""
-    goal = Curve(6, "optimal", TEACHER)
 
     def solves(arm: str) -> Test:
         found = share(curve(arm), goal, curve(arm))

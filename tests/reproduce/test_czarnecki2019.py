@@ -4,6 +4,7 @@ import doctest
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import czarnecki2019
 import czarnecki2019_cells as cells
@@ -30,6 +31,7 @@ from czarnecki2019_intervals import (
 
 from rldistill.lab.solve import expected_return
 
+GOOD = claims.as_good_as_teacher(partial(claims.Curve, 5, "td"), "baseline")
 POINTS = (0, 30, 100, 300, 1000, 2000, 3000, 5000, 10_000, 20_000, 30_000)
 
 
@@ -126,15 +128,15 @@ def test_as_good_as_the_teacher_allows_a_twentieth_of_the_way(tmp_path):
     """Way from -1 to 9: an end of 8.7 is good enough, 8.3 is not."""
     for end, word in ((8.7, HOLDS), (8.3, FAILS)):
         keep(tmp_path, "td", "baseline", rising(30, end, 0.05), teacher=9.0)
-        assert claims.as_good_as("td", 5, "baseline").run(Results(tmp_path))[0] == word
+        assert GOOD.run(Results(tmp_path))[0] == word
 
 
 def test_what_was_not_run_says_so(tmp_path):
-    word, evidence = claims.as_good_as("td", 5, "baseline").run(Results(tmp_path))
+    word, evidence = GOOD.run(Results(tmp_path))
     assert word == NOT_RUN
     assert "not run" in evidence
     keep(tmp_path, "td", "baseline", rising(5, 3.0, 1.0)[:, :4])  # 300 iterations of 30,000
-    assert claims.as_good_as("td", 5, "baseline").run(Results(tmp_path))[0] == NOT_RUN
+    assert GOOD.run(Results(tmp_path))[0] == NOT_RUN
 
 
 def test_a_method_that_is_three_times_slower_is_measured_so(tmp_path):
@@ -147,12 +149,26 @@ def test_a_method_that_is_three_times_slower_is_measured_so(tmp_path):
     rng = np.random.default_rng(0)
     scale = rng.uniform(0.9, 1.1, size=(30, 1))
     slow, fast = (np.exp(-points / (rate * scale)) for rate in (3000.0, 1000.0))
-    found = ratio_interval(slow, fast, reached)
+    found = ratio_interval(slow, fast, reached, 30_000)
     # Between checkpoints the curve is taken for linear in log(1 + n).
     assert found.estimate == pytest.approx(3.0, abs=0.3)
     assert found.low < found.estimate < found.high < found.low + 0.5
-    never = ratio_interval(np.ones((30, 11)), fast, reached)
-    assert never.estimate == never.high == math.inf
+
+
+def test_a_method_that_has_not_arrived_is_at_least_so_much_slower():
+    """One needs 10,000 iterations, the other more than 30,000: a ratio of 3 or more."""
+
+    def reached(curve):
+        return first_crossing(curve, POINTS, 0.1)
+
+    fast = np.repeat(np.where(np.array(POINTS) < 10_000, 1.0, 0.1)[None], 5, axis=0)
+    slow = np.ones((5, 11))
+    found = ratio_interval(slow, fast, reached, 30_000)
+    assert found.low == pytest.approx(3.0)
+    assert found.estimate == found.high == math.inf
+    assert judge(found, 2.0, 4.5) == UNSURE
+    assert judge(found, 0.5, 2.0) == FAILS
+    assert ratio_interval(fast, slow, reached, 30_000).low == 0.0
 
 
 def test_the_peak_is_found_on_other_worlds_than_it_is_measured_on(tmp_path):
@@ -214,7 +230,7 @@ def test_a_tiny_run_writes_page_and_pictures_and_resumes(small, plan, tmp_path, 
 
 
 def test_rates_are_chosen_on_worlds_that_are_not_shown(small, plan):
-    panel = next(panel for panel in small if panel.name == "td")
+    panel = next(panel for panel in small if panel.file == "td-best-rates")
     numbers = []
     watched = replace(panel, world=lambda number: numbers.append(number) or panel.world(number))
     rates = cells.rates_of(watched, plan)
@@ -255,9 +271,9 @@ def test_the_examples_in_the_docstrings():
 
 def test_every_claim_is_about_curves_that_are_run():
     """Figures 2 to 6 each have claims, and none asks for a panel or method that is not there."""
-    found = page.all_claims()
+    found = [claim for claims in page.all_claims().values() for claim in claims]
     assert {claim.figure for claim in found} == {2, 3, 4, 5, 6}
-    everything = {(p.figure, p.name, arm) for p in panels.PANELS for arm in p.arms}
+    everything = {(p.figure, p.file, arm) for p in panels.PANELS for arm in p.arms}
     asked = set()
 
     class Asking(Results):
