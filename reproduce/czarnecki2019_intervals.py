@@ -69,14 +69,17 @@ def mean_interval(values: FloatArray) -> Interval:
 
 
 def judge(interval: Interval, low: float, high: float) -> str:
-    """Holds where the whole interval lies in [low, high]; does not where none of it does.
+    """Holds where the whole interval lies between low and high; does not where none of it does.
+
+    A difference of exactly 0 in every world is not above 0.
 
     >>> judge(Interval(-1.0, -2.0, -0.5, 9), -np.inf, 0.0)
     'holds'
     """
-    if low <= interval.low and interval.high <= high:
+    above = low == -math.inf or low < interval.low
+    if above and (high == math.inf or interval.high < high):
         return HOLDS
-    if interval.high < low or interval.low > high:
+    if interval.high <= low or interval.low >= high:
         return FAILS
     return UNSURE
 

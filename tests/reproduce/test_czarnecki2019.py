@@ -79,7 +79,13 @@ def rising(count, end, noise, seed=0):
 
 @pytest.mark.parametrize(
     ("low", "high", "word"),
-    [(1.0, 2.0, HOLDS), (-2.0, -1.0, FAILS), (-0.5, 0.5, UNSURE), (0.0, 0.1, HOLDS)],
+    [
+        (1.0, 2.0, HOLDS),
+        (-2.0, -1.0, FAILS),
+        (-0.5, 0.5, UNSURE),
+        (0.0, 0.1, UNSURE),
+        (0.0, 0.0, FAILS),
+    ],
 )
 def test_a_claim_is_decided_by_the_whole_interval(low, high, word):
     """Above 0: holds, does not hold, or cannot be told where the interval crosses 0."""
@@ -168,6 +174,7 @@ def test_a_method_that_has_not_arrived_is_at_least_so_much_slower():
     assert found.estimate == found.high == math.inf
     assert judge(found, 2.0, 4.5) == UNSURE
     assert judge(found, 0.5, 2.0) == FAILS
+    assert judge(found, 2.0, math.inf) == HOLDS
     assert ratio_interval(fast, slow, reached, 30_000).low == 0.0
 
 
