@@ -90,7 +90,7 @@ def together(words: list[str]) -> str:
     >>> together(["holds", "cannot tell"]), together(["cannot tell", "does not hold"])
     ('cannot tell', 'does not hold')
     """
-    for word in (NOT_RUN, FAILS, UNSURE):
+    for word in (FAILS, NOT_RUN, UNSURE):
         if word in words:
             return word
     return HOLDS

@@ -96,7 +96,8 @@ def test_a_claim_with_several_parts_needs_them_all():
     assert together([HOLDS, HOLDS]) == HOLDS
     assert together([HOLDS, UNSURE]) == UNSURE
     assert together([HOLDS, UNSURE, FAILS]) == FAILS
-    assert together([HOLDS, FAILS, NOT_RUN]) == NOT_RUN
+    assert together([HOLDS, FAILS, NOT_RUN]) == FAILS
+    assert together([HOLDS, UNSURE, NOT_RUN]) == NOT_RUN
 
 
 def test_intervals_of_means_cover_as_often_as_they_say():
