@@ -185,9 +185,11 @@ def test_a_state_that_comes_back_goes_on_bit_for_bit(name):
     again.load_state_dict(unflatten(json.loads(json.dumps(rest)), copies))
     again._generator.set_state(learner._generator.get_state())
     assert again.updates == 5
+    assert again.state_dict()["scale"] == learner.state_dict()["scale"]
     # The unit's episodes under way start anew, so the next round does too.
     learner._appraiser.scale.load_state_dict(learner._appraiser.scale.state_dict())
-    assert learner.learn(holding(), 5) == again.learn(holding(), 5)
+    later = the_round(rewards=3.0 * REWARDS)
+    assert learner.learn(holding(later), 5) == again.learn(holding(later), 5)
     ours, theirs = (flatten("x", x.state_dict())[0] for x in (learner, again))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
