@@ -20,10 +20,9 @@ from rldistill.train.distill import distilling
 from rldistill.train.fit_critic import (
     CriticFit,
     FitSettings,
-    explained_variance,
     fit_critic,
-    split,
 )
+from rldistill.train.held_out import explained_variance, split
 
 GAMMA = 0.8
 SHAPED = get_method("teacher-v-reward")
