@@ -11,6 +11,7 @@ from rldistill.lab.exact import Problem, exact_update
 from rldistill.lab.field import asymmetry, jacobian
 from rldistill.lab.mdp import discounted
 from rldistill.lab.rows import ROWS as LAB_ROWS
+from rldistill.lab.solve import visits
 from rldistill.lab.worlds import WorldSettings, figure2_loss, make_world
 from rldistill.methods.catalogue import ROWS, get_method
 from rldistill.methods.credit import Credit
@@ -99,6 +100,21 @@ def test_who_acts_is_the_row_s_control():
         for i in (0, 5, 10)
     ]
     assert found[0] < 1e-8 < found[1] < found[2]
+
+
+def test_epsilon_and_modes_are_counted_in_the_visits():
+    """Cross-entropy weighs pi_theta - pi by the visits of who acts, written out by hand."""
+    problem = world("random")
+    theta = points(problem)[0]
+    own = problem.student.policy(theta)
+    greedy = np.eye(own.shape[1])[own.argmax(1)]
+    row = get_method("on-policy-distill")
+    for epsilon, samples in ((0.0, False), (0.3, True), (1.0, True)):
+        control = replace(row.control, epsilon=epsilon, student_samples=samples)
+        acting = (1 - epsilon) * (own if samples else greedy) + epsilon / own.shape[1]
+        expected = -visits(problem.mdp, acting)[:, None] * (own - problem.teacher)
+        found = method_update(replace(row, name="mine", control=control), problem)(theta)
+        assert found == pytest.approx(expected.reshape(-1), abs=1e-9)
 
 
 def test_a_method_of_one_s_own():

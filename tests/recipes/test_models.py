@@ -137,7 +137,7 @@ def test_every_recipe_setting_reads_back_from_toml(tmp_path: Path):
         **GOOD, student="mlp:8", method="dagger", steps=5, until=0.9, seed=7,
         device="cpu", backend="gymnasium", env_kwargs={"a": [1, {"b": "c"}]}, wrapper="m:f",
         imports=("x",), vecnormalize=Path("v.pkl"), teacher_act="sample", student_act="sample",
-        data="d", out=Path("o"),
+        fit_critic=100, data="d", out=Path("o"),
     )  # fmt: skip
     path = tmp_path / "recipe.toml"
     path.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))

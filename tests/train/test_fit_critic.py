@@ -20,10 +20,9 @@ from rldistill.train.distill import distilling
 from rldistill.train.fit_critic import (
     CriticFit,
     FitSettings,
-    explained_variance,
     fit_critic,
-    split,
 )
+from rldistill.train.held_out import explained_variance, split
 
 GAMMA = 0.8
 SHAPED = get_method("teacher-v-reward")
@@ -212,7 +211,10 @@ def test_a_resumed_run_has_the_same_critic_and_does_not_play_again(tmp_path: Pat
     assert torch.equal(again.critic.teacher.value(points), job.critic.teacher.value(points))
     assert (again.critic.steps, again.critic.explained) == (job.critic.steps, job.critic.explained)
     other = shaped_job(tmp_path / "run", resume=True, fit_critic=900)
-    with other.keeper, pytest.raises(RunFolderError, match="fit_critic: the run has 800, you asked for 900"):
+    with (
+        other.keeper,
+        pytest.raises(RunFolderError, match="fit_critic: the run has 800, you asked for 900"),
+    ):
         other.keeper.start(other)
 
 

@@ -1,7 +1,7 @@
 """Learning V_pi of a teacher that has no usable value: from its own roll-outs, in raw reward."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -20,13 +20,12 @@ from rldistill.rollout.collect import Collector
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.train.critic import Critic
 from rldistill.train.experience import GAMMA
+from rldistill.train.held_out import explained_variance, split
 
 # This round is played by no run: its seeds are the critic's own.
 ROUND = 2**31 - 1
 # Environments stepped together: few, so that each plays whole episodes.
 FIT_ENVS = 16
-# Share of the environments whose episodes are held out.
-HELD_OUT = 0.2
 HIDDEN = (64, 64)
 # Targets are made anew from the critic so far, this often; each time it is fitted to them.
 ITERATIONS = 12
@@ -35,8 +34,6 @@ BATCH_SIZE = 512
 LEARNING_RATE = 1e-3
 # Below this share of the variance a critic is as good as none, and it is said.
 LITTLE = 0.5
-# Returns that deviate by less than this share of their size do not vary enough to be explained.
-LEAST_DEVIATION = 0.01
 
 
 @final
@@ -268,46 +265,3 @@ def require_effect(teacher: NetworkPolicy) -> None:
             f"--fit-critic has no effect: {teacher.info.name} has a value function in units of raw "
             "reward already; leave it out"
         )
-
-
-def split(trajectory: Trajectory) -> tuple[Trajectory, Trajectory]:
-    """What is learnt from, and what is held out: whole environments, or the end of a single one."""
-    length, num_envs = trajectory.rewards.shape
-    if num_envs > 1:
-        held = max(1, round(HELD_OUT * num_envs))
-        return columns(trajectory, 0, num_envs - held), columns(trajectory, num_envs - held, None)
-    cut = max(1, round((1.0 - HELD_OUT) * length))
-    return steps(trajectory, 0, cut), steps(trajectory, min(cut, length - 1), length)
-
-
-def columns(trajectory: Trajectory, first: int, end: int | None) -> Trajectory:
-    """Some of the environments."""
-    parts = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
-    last = parts.pop("last_observations")[first:end]
-    return Trajectory(
-        **{name: x[:, first:end] for name, x in parts.items()}, last_observations=last
-    )
-
-
-def steps(trajectory: Trajectory, first: int, end: int) -> Trajectory:
-    """Some of the time; what follows it is the observation after it."""
-    parts = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
-    last = parts.pop("last_observations")
-    last = last if end == len(trajectory.rewards) else trajectory.observations[end]
-    return Trajectory(**{name: x[first:end] for name, x in parts.items()}, last_observations=last)
-
-
-def explained_variance(returns_: Tensor, values: Tensor, valid: Tensor) -> float | None:
-    """1 - Var(G - V) / Var(G) over the valid steps; None where G hardly varies.
-
-    >>> every = torch.ones(3, dtype=torch.bool)
-    >>> explained_variance(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 2.0, 3.0]), every)
-    1.0
-    """
-    found, said = returns_[valid].double(), values[valid].double()
-    if not len(found):
-        return None
-    variance, size = float(found.var(correction=0)), float(found.square().mean())
-    if variance <= LEAST_DEVIATION**2 * size:
-        return None
-    return 1.0 - float((found - said).var(correction=0)) / variance
