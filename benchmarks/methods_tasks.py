@@ -151,10 +151,11 @@ TASKS = {
 
 
 def with_noise(policy: NetworkPolicy, deviation: float, seed: int) -> NetworkPolicy:
-    """The policy with N(0, deviation^2) added to every weight that acts (Spigler 2025, 4.3)."""
+    """The policy with N(0, deviation^2) added to every weight, critic included (Spigler 2025)."""
     generator = torch.Generator().manual_seed(10_000 + seed)
+    critic = () if policy.critic is None else policy.critic.parameters()
     with torch.no_grad():
-        for parameter in policy.module.parameters():
+        for parameter in (*policy.module.parameters(), *critic):
             parameter.add_(torch.randn(parameter.shape, generator=generator) * deviation)
     info = replace(policy.info, fingerprint=f"{policy.info.fingerprint}+{deviation:g}:{seed}")
     return NetworkPolicy(policy.module, info, policy.critic)
