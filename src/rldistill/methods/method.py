@@ -5,6 +5,7 @@ from typing import Literal, final
 
 from rldistill.errors import SettingError
 from rldistill.methods.credit import Credit
+from rldistill.methods.learner_settings import LearnerSettings, check_learner
 from rldistill.methods.schedules import ALWAYS, Constant, Schedule, Weaning
 
 # A round that no run comes to: by then every schedule is at its end.
@@ -191,6 +192,7 @@ class Method:
         gate: weighs the loss by who is better from here on; None: it counts everywhere.
         proximal: the loss is multiplied by max(pi_theta / pi_old, 1 - clip) (PPD).
         actor_critic: settings of rows with credit or a gate.
+        learner: settings of the learner of its own that the row needs; None: it needs none.
         actions: "discrete" or "continuous" where the row is defined for those alone.
     """
 
@@ -210,6 +212,7 @@ class Method:
     gate: Gate | None = None
     proximal: bool = False
     actor_critic: ActorCritic = ActorCritic()
+    learner: LearnerSettings | None = None
     actions: Literal["any", "discrete", "continuous"] = "any"
 
     def __post_init__(self) -> None:
@@ -234,6 +237,7 @@ class Method:
             raise SettingError(f"{self.name}: neither a loss nor a credit: nothing to learn from")
         elif self.proximal:
             raise SettingError(f"{self.name}: proximal has no effect without credit or a gate")
+        check_learner(self)
 
     def _check_actor_critic(self) -> None:
         acts = [self.control.teacher_share.at(i) for i in (0, LAST_ROUND)]

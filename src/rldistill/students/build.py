@@ -1,6 +1,7 @@
 """make_student: from a spec and two spaces to a policy that can be trained."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gymnasium import spaces
@@ -57,6 +58,18 @@ def make_student(
         parameters=count,
     )
     return NetworkPolicy(module, info)
+
+
+def another_like(student: NetworkPolicy) -> NetworkPolicy:
+    """A policy of the same architecture on the same device, with random weights of its own.
+
+    Args:
+        student: made by make_student.
+    """
+    old = student.module
+    assert isinstance(old, Mlp)
+    module = Mlp(old.spec, old.num_inputs, old.head).to(student.device)
+    return NetworkPolicy(module, replace(student.info, fingerprint="", source=""))
 
 
 def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:

@@ -66,6 +66,11 @@ class ActorCriticLearner:
         return self._stepper.student
 
     @property
+    def acting(self) -> NetworkPolicy:
+        """The student."""
+        return self.student
+
+    @property
     def tested(self) -> NetworkPolicy:
         """The network that is tested and saved; see Stepper."""
         return self._stepper.tested
@@ -144,6 +149,25 @@ class ActorCriticLearner:
             apart = (own - batch.teacher_values).square().mean()
             loss = loss + settings.value_distillation * 0.5 * apart
         return loss
+
+    def step(self, loss: Tensor) -> None:
+        """One step of the same optimiser down another loss [], for learners of two policies."""
+        self._stepper.step(loss)
+
+    def finite(self, loss: float) -> float:
+        """The loss itself; raises NotFiniteError where it is NaN or infinite."""
+        return finite_loss(loss, self._stepper)
+
+    @property
+    def unit(self) -> float:
+        """The unit of its values, in raw reward."""
+        return self._appraiser.unit
+
+    @torch.no_grad()
+    def values(self, observations: Tensor) -> Tensor:
+        """V_theta of observations [N, ...], in raw reward [N]."""
+        assert self._stepper.critic is not None, "the rows that ask have credit"
+        return self.unit * self._stepper.critic(observations)[:, self._appraiser.reward_column]
 
     def fit_normaliser(self, observations: Tensor) -> None:
         """Fit the input normalisers of student and critic on observations [N, O]."""

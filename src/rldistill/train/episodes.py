@@ -22,8 +22,12 @@ class RecentReturns:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._running: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
 
-    def add(self, trajectory: Trajectory) -> None:
-        """Take a round [T, B] into account."""
+    def add(self, trajectory: Trajectory, counted: bool = True) -> None:
+        """Take a round [T, B] into account.
+
+        A round that is not counted, since the teacher acted in it, takes away all that came before
+        and the episodes that go on from it.
+        """
         rewards = trajectory.rewards.double().cpu().numpy()
         valid = trajectory.valid.cpu().numpy()
         ended = (trajectory.terminated | trajectory.truncated).cpu().numpy() & valid
@@ -32,8 +36,12 @@ class RecentReturns:
         running = self._running
         for t in range(len(rewards)):
             running += np.where(valid[t], rewards[t], 0.0)
-            self._returns.extend(running[ended[t]])
+            over = running[ended[t]]
+            self._returns.extend(over[np.isfinite(over)])
             running[ended[t]] = 0.0
+        if not counted:
+            self._returns.clear()
+            running.fill(np.nan)
 
     @property
     def mean(self) -> float | None:

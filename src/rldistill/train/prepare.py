@@ -12,8 +12,6 @@ import torch
 from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
-from rldistill.data.latest import LatestRound
-from rldistill.data.replay import Replay
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import DatasetError, SettingError
@@ -27,7 +25,7 @@ from rldistill.students.specs import MlpSpec
 from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
-from rldistill.train.learning import make_learner
+from rldistill.train.learning import Labeller, labeller, make_learner, make_memory
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -62,13 +60,12 @@ class Parts:
     teacher: PolicyInfo
     student: NetworkPolicy
     source: Source
-    observation_shape: tuple[int, ...]
     capacity: int
     randomness: Randomness
     task: TaskSpec | None
     task_info: TaskInfo | None
     prover: Prover | None
-    policy: NetworkPolicy | None = None
+    labeller: Labeller | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -86,6 +83,9 @@ def prepare(request: Request) -> Job:
     teacher, student = parts.teacher, parts.student
     # A relative temperature is known once the first states are seen: see Job.begin.
     alignment = align(row, teacher.head, student.info.head, None)
+    learner = make_learner(row, student, parts.labeller, alignment, parts.randomness.batches)
+    if isinstance(parts.source, EnvironmentSource):
+        parts.source.controller.acting = lambda: learner.acting
     title = "data" if parts.task_info is None else parts.task_info.id
     return Job(
         settings=settings,
@@ -93,10 +93,8 @@ def prepare(request: Request) -> Job:
         task_info=parts.task_info,
         teacher_info=teacher,
         source=parts.source,
-        memory=LatestRound()
-        if row.is_actor_critic
-        else Replay(parts.capacity, parts.observation_shape, teacher.head.num_outputs, device),
-        learner=make_learner(row, student, parts.policy, alignment, parts.randomness.batches),
+        memory=make_memory(row, parts.labeller, teacher, parts.capacity, device),
+        learner=learner,
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
         state=RunState(total_steps=settings.total_steps, next_look=FIRST_LOOK),
@@ -120,21 +118,21 @@ def online(request: Request, device: torch.device) -> Parts:
         request.student, teacher.info, info.observation_space, info.action_space
     ).to(device)
     randomness = Randomness.seeded(settings.seed, device)
+    labels = labeller(row, teacher)
     controller = Controller(
-        row.control, teacher, student, settings.teacher_act, info.action_space, randomness
+        row.control, labels, student, settings.teacher_act, info.action_space, randomness
     )
     num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
     return Parts(
         teacher=teacher.info,
         student=student,
         source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
-        observation_shape=info.observation_space.shape,
         capacity=row.memory or row.round_steps + num_envs,
         randomness=randomness,
         task=task,
         task_info=info,
         prover=make_prover(request, teacher, task, info),
-        policy=teacher,
+        labeller=labels,
     )
 
 
@@ -166,7 +164,6 @@ def offline(request: Request, device: torch.device) -> Parts:
             request.student, whose, observation_space(dataset), dataset.action_space
         ).to(device),
         source=DatasetSource(dataset, teacher, capacity, device),
-        observation_shape=shape,
         capacity=capacity,
         randomness=Randomness.seeded(settings.seed, device),
         task=task,
