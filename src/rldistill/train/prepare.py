@@ -48,8 +48,7 @@ from rldistill.train.state import RunState
 FIRST_LOOK = 16_384
 # Environments stepped together, where the settings do not say: many where C++ steps them.
 NUM_ENVS = {"envpool": 64, "gymnasium": 16}
-# Without a teacher there is no size to take a tenth of.
-STUDENT_OF_DATA = MlpSpec(hidden=(64, 64))
+STUDENT_OF_DATA = MlpSpec(hidden=(64, 64))  # without a teacher there is no size to take a tenth of
 
 
 @final
@@ -81,8 +80,7 @@ def prepare(request: Request) -> Job:
     torch.manual_seed(settings.seed)
     parts = online(request, device) if settings.data is None else offline(request, device)
     teacher, student = parts.teacher, parts.student
-    # A relative temperature is known once the first states are seen: see Job.begin.
-    alignment = align(row, teacher.head, student.info.head, None)
+    alignment = align(row, teacher.head, student.info.head, None)  # made anew by Job.begin
     learner = make_learner(row, student, parts.labeller, alignment, parts.randomness.batches)
     if isinstance(parts.source, EnvironmentSource):
         parts.source.controller.acting = lambda: learner.acting
