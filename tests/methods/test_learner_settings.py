@@ -80,7 +80,7 @@ def test_settings_out_of_range_are_refused(make: Any, problem: str):
         ("dual", {"proximal": True}, "nor proximal"),
         ("dual", {"credit": Credit(reward=1.0, log_student=1.0)}, "credits that alone"),
         ("distral", {"credit": None, "gate": Gate()}, "Prior needs credit"),
-        ("distral", {"credit": Credit(reward=1.0, shaping=1.0)}, "does not use the teacher's value"),
+        ("distral", {"credit": Credit(reward=1.0, shaping=1.0)}, "not use the teacher's value"),
         ("distral", {"credit": Credit(reward=1.0, next_loss=1.0)}, "no loss of the next state"),
         ("dagger", {"learner": Prior()}, "Prior needs credit"),
     ],
