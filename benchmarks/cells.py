@@ -16,16 +16,18 @@ class Cell:
 
     Attributes:
         name: file name of its result.
-        arguments: after `rldistill`.
+        arguments: after the program.
+        program: what is run; `run` knows only `rldistill`, others keep their results themselves.
     """
 
     name: str
     arguments: tuple[str, ...]
+    program: str = "rldistill"
 
     @property
     def command(self) -> str:
         """As a user types it."""
-        return " ".join(("rldistill", *self.arguments))
+        return " ".join((self.program, *self.arguments))
 
     def result(self, folder: Path) -> dict[str, Any] | None:
         """What it gave when it was run with these arguments, or None."""
@@ -54,10 +56,14 @@ class Cell:
             result = {"error": f"not done after {LIMIT_SECONDS} s"}
         # The folder of the run is one of this machine and says nothing to others.
         result.pop("run", None)
+        self.keep(folder, result)
+        return result
+
+    def keep(self, folder: Path, result: dict[str, Any]) -> None:
+        """Write a result where `result` finds it."""
         folder.mkdir(parents=True, exist_ok=True)
         record = {"command": self.command, "result": result}
         (folder / f"{self.name}.json").write_text(json.dumps(record, indent=1) + "\n")
-        return result
 
 
 def run_missing(cells: list[Cell], folder: Path, scratch: Path) -> None:

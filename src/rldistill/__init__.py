@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from rldistill.core import Acting
     from rldistill.envs.spec import TaskSpec
     from rldistill.errors import RldistillError
+    from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
     from rldistill.methods.method import Method
+    from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
@@ -28,6 +30,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Acting",
+    "Advice",
+    "Answers",
     "EvaluationSettings",
     "Method",
     "RldistillError",
@@ -35,17 +39,21 @@ __all__ = [
     "Settings",
     "TaskSpec",
     "Verdict",
+    "advise",
     "distill",
     "evaluate",
     "load_policy",
     "load_teacher",
     "make_student",
+    "resume",
     "verdict",
 ]
 
 # Where each public name lives: what the imports above say, for the interpreter.
 _HOMES = {
     "Acting": "rldistill.core",
+    "Advice": "rldistill.evaluation.advise",
+    "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
     "Method": "rldistill.methods.method",
     "RldistillError": "rldistill.errors",
@@ -53,11 +61,13 @@ _HOMES = {
     "Settings": "rldistill.train.settings",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
+    "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",
+    "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
 }
 

@@ -2,7 +2,8 @@
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from types import ModuleType
 
 
@@ -18,6 +19,10 @@ class SettingError(RldistillError, ValueError):
     """A setting that is out of range, unknown, or without effect."""
 
 
+class UsageError(RldistillError):
+    """A flag of a command whose value cannot be read."""
+
+
 class TeacherFileError(RldistillError):
     """A policy file that cannot be read: missing, truncated, of unknown format, or inconsistent."""
 
@@ -28,6 +33,39 @@ class UnsafeFileError(TeacherFileError):
 
 class TaskError(RldistillError):
     """An unknown task, or a policy and a task that do not fit each other."""
+
+
+class MisfitError(TaskError):
+    """A policy that sees or does something else than what it was loaded for.
+
+    Attributes:
+        source: where the policy is from.
+        takes: what the policy sees or does, a verb first.
+        gives: what the other side shows or takes, a verb first.
+    """
+
+    def __init__(
+        self, source: str, takes: str, gives: str, names: tuple[str, str] = ("teacher", "task")
+    ) -> None:
+        policy, other = names
+        super().__init__(f"{source}: the {policy} {takes}, the {other} {gives}")
+        self.source, self.takes, self.gives = source, takes, gives
+
+
+@contextmanager
+def between(policy: str, other: str) -> Generator[None]:
+    """Where a policy is no teacher, or what it must fit is no task, a MisfitError says so.
+
+    >>> with between("policy", "dataset"):
+    ...     raise MisfitError("a.zip", "takes 4 numbers", "gives 6")
+    Traceback (most recent call last):
+    rldistill.errors.MisfitError: a.zip: the policy takes 4 numbers, the dataset gives 6
+    """
+    try:
+        yield
+    except MisfitError as error:
+        names = (policy, other)
+        raise MisfitError(error.source, error.takes, error.gives, names) from error
 
 
 class EnvironmentFailure(RldistillError):

@@ -7,6 +7,7 @@ from commands import TASK, Command
 
 from rldistill.data.minari import MinariDataset
 from rldistill.data.shards import ShardDataset
+from rldistill.train import gather
 
 
 def test_it_says_what_it_wrote(rldistill: Command, teacher: Path) -> None:
@@ -70,6 +71,18 @@ def test_bad_input_is_one_line(
     assert message in result.err
     assert result.err.count("\n") == 1
     assert not Path("data").exists()
+
+
+def test_an_interruption_says_what_is_kept(
+    rldistill: Command, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gather, "write_steps", interrupted)
+    result = rldistill("collect", teacher, *TASK, "--steps", 100, "--out", "data")
+    assert result.code == 130
+    assert "stopped; the whole shards in data are kept" in result.err
 
 
 def test_what_is_required(rldistill: Command, teacher: Path) -> None:

@@ -97,8 +97,10 @@ def test_the_summary_is_a_table_and_lines(capsys: pytest.CaptureFixture[str]) ->
     display.show_summary(summary([10.0] * 256))
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
-    assert ["student", "10", "1,234", "mode"] in rows
-    assert ["teacher", "10", "67,586", "sample"] in rows
+    assert ["mean", "return", "10", "10", "0.5"] in rows
+    assert ["parameters", "1,234", "67,586", "-"] in rows
+    assert ["acts", "by", "mode", "sample", "-"] in rows
+    assert "IQM" not in out
     assert "fraction   1.000 [1, 1] of the teacher's, unpaired" in out
     assert "cost       16,384 environment steps, 1.2 s of training, 3.5 s in all" in out
     assert "verdict    holds: 256 episodes of each policy" in out
@@ -117,3 +119,16 @@ def test_no_verdict_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "verdict    no verdict: " in out
     assert "fraction" not in out.split("verdict")[0]
+
+
+def test_agreement_is_by_action_and_in_nats() -> None:
+    """What has no KL, or an infinite one, says so."""
+    detail = {
+        "student_states": {"top_action": 0.912, "kl": 0.0312, "states": 9},
+        "teacher_states": {"top_action": 0.9, "kl": None, "states": 9},
+    }
+    assert display.agreement_lines(detail) == [
+        "agreement  on the student's states 91.2 % same action, KL 0.0312 nats; on the teacher's "
+        "states 90.0 % same action, no finite KL"
+    ]
+    assert display.agreement_lines(None) == []

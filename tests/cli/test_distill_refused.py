@@ -52,7 +52,7 @@ def test_a_teacher_of_another_task(rldistill: Command, teacher: Path) -> None:
         (("--task", "Follow-v0", "--until", "0"), "until must lie in (0, 1], got 0"),
         (("--task", "Follow-v0", "--until", "1.2"), "until must lie in (0, 1], got 1.2"),
         (("--task", "Follow-v0", "--until", "nan"), "until must lie in (0, 1], got nan"),
-        (("--task", "Follow-v0", "--steps", "0"), "steps: Input should be greater than"),
+        (("--task", "Follow-v0", "--steps", "0"), "steps must be at least 1, got 0"),
         (("--task", "Follow-v0", "--method", "daggre"), "unknown method 'daggre'"),
         (("--task", "Follow-v0", "--env-kwargs", "scale"), "must be name=value"),
         (("--task", "Follow-v0", "--env-kwargs", "scal=2"), "Did you mean scale?"),

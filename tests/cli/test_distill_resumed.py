@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from commands import TASK, Command, interrupt_learning
-from small_runs import follower_folder
+from live_modules import Plain
+from small_runs import FOLLOW, follower, follower_folder, quick_settings
 
+from rldistill import distill
 from rldistill.cli.main import main
 from rldistill.runs import RunFolder
 from rldistill.students.store import load_student
@@ -49,8 +51,8 @@ def test_a_finished_run_goes_on_with_more_steps(rldistill: Command, teacher: Pat
     ("flags", "message"),
     [
         (("--task", "Track-v0"), "the task takes 1 continuous action dimensions"),
-        (("--student", "mlp:7"), "another run: student was 'mlp:8', is 'mlp:7'"),
-        (("--method", "rusu-kl"), "another run: method was 'on-policy-distill', is 'rusu-kl'"),
+        (("--student", "mlp:7"), "student: the run has mlp:8, you asked for mlp:7"),
+        (("--method", "rusu-kl"), "method: the run has on-policy-distill, you asked for rusu-kl"),
         (("--out", "b"), "--out and --force have no effect"),
         (("--force",), "--out and --force have no effect"),
     ],
@@ -73,7 +75,22 @@ def test_resuming_another_teacher_is_an_error(
     other = follower_folder(tmp_path / "other", threshold=0.1)
     result = rldistill("distill", other, "--resume", "a", "--steps", "2000")
     assert result.code == 1
-    assert "another run: teacher was '" in result.err
+    assert "another run:\n  teacher: the run has sha256 " in result.err
+
+
+def test_a_run_with_live_objects_is_continued_in_python(
+    rldistill: Command, teacher: Path, tmp_path: Path
+) -> None:
+    """The command line cannot make them, and says who can; giving other ones is another run."""
+    few = quick_settings(steps=64)
+    distill(follower(), "Follow-v0", "mlp:4", out="a", settings=few)
+    distill(teacher, "Follow-v0", Plain(), out="b", settings=few)
+    distill(teacher, FOLLOW.factory, "mlp:4", out="c", settings=few)
+    for run, what in (("a", "teacher"), ("b", "student"), ("c", "task")):
+        result = rldistill("distill", "--resume", run, "--steps", 512)
+        assert result.code == 1
+        assert f"the {what} of this run is (a live object: " in result.err
+        assert f"rldistill.resume(RUN, {what}=...)" in result.err
 
 
 def test_what_is_not_a_run_cannot_be_resumed(rldistill: Command, teacher: Path) -> None:
@@ -100,7 +117,7 @@ def test_sigterm_saves_as_ctrl_c_does(rldistill: Command, teacher: Path) -> None
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGTERM)
     child.join(60)
-    assert child.exitcode == 130
+    assert child.exitcode == 143
     load_student(Path("a"))
     steps = max(record["env_steps"] for record in RunFolder.open("a").read_metrics())
     result = rldistill("distill", "--resume", "a", "--steps", steps + 512, "--json")

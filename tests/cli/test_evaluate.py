@@ -6,6 +6,8 @@ import pytest
 from commands import TASK, Command, check_types
 from small_runs import SHIPPED, follower_folder
 
+from rldistill.runs import RunFolder
+
 FEW = ("--episodes", 256)
 
 
@@ -18,7 +20,10 @@ def test_the_last_line_has_the_keys_of_distill(rldistill: Command, teacher: Path
     assert record["fraction"] == record["agreement"] == 1.0
     assert record["agreement_detail"]["student_states"]["kl"] == pytest.approx(0.0, abs=1e-6)
     assert record["paired"] is True
-    for key in ("student_iqm", "student_low", "student_high", "student_bytes", "latency_seconds"):
+    for key in ("student_iqm", "student_low", "student_high", "student_bytes",
+                "student_latency_seconds", "teacher_iqm", "teacher_low", "teacher_high",
+                "teacher_bytes", "teacher_latency_seconds", "random_iqm", "random_low",
+                "random_high", "random_std"):  # fmt: skip
         assert isinstance(record[key], int | float), key
 
 
@@ -38,10 +43,20 @@ def test_plain_output_beside_a_teacher(rldistill: Command, teacher: Path, tmp_pa
     result = rldistill("evaluate", worse, *TASK, "--against", teacher, *FEW, "--check")
     assert (result.code, result.err) == (3, "")
     lines = result.out.splitlines()
-    assert lines[0] == "Follow-v0 on gymnasium, 256 episodes"
+    assert lines[0].startswith("Follow-v0 on gymnasium, 256 episodes of each policy, 8 steps per")
     assert any(line.startswith("note       the task declares no step limit") for line in lines)
-    assert any("(mean, 95 % interval), IQM " in line for line in lines)
-    assert any(line.startswith("size       6 parameters, 24 bytes, ") for line in lines)
+    table = {line[:13].strip(): line[13:].split() for line in lines}
+    assert table["IQM"][1] == table["mean return"][1] == "8"
+    assert (table["parameters"], table["bytes"]) == (["6", "6", "-"], ["24", "24", "-"])
+    assert table["one decision"][1::2] == ["us", "us"]
+    assert table["acts by"] == ["mode", "mode", "-"]
+    (agreement,) = [line for line in lines if line.startswith("agreement  on the student's ")]
+    assert agreement.count(" % same action, KL 0.") == agreement.count(" nats") == 2
+    assert "all returns of the teacher are equal, so its interval has no width; at 95 %, " in (
+        result.out
+    )
+    assert "fewer than 1.2 % of its episodes return anything else" in result.out
+    assert "all returns of the student" not in result.out
     assert any(line.startswith("fraction   0.") and line.endswith("paired") for line in lines)
     assert any(line.startswith("verdict    fails: 256 episodes") for line in lines)
 
@@ -49,7 +64,10 @@ def test_plain_output_beside_a_teacher(rldistill: Command, teacher: Path, tmp_pa
 def test_plain_output_alone(rldistill: Command, teacher: Path) -> None:
     result = rldistill("evaluate", teacher, *TASK, "--episodes", 8)
     assert result.code == 0
-    assert "return     8 [8, 8] (mean, 95 % interval)" in result.out
+    rows = [line.split() for line in result.out.splitlines()]
+    assert ["mean", "return", "8"] in rows
+    assert ["95", "%", "interval", "[8,", "8]"] in rows
+    assert "teacher" not in result.out
     assert "verdict" not in result.out
     assert "fraction" not in result.out
 
@@ -64,16 +82,23 @@ def test_a_floor_of_ones_own(rldistill: Command, teacher: Path, tmp_path: Path) 
     ("arguments", "message"),
     [
         (("nothing.zip", *TASK), "nothing.zip"),
-        ((SHIPPED / "cartpole-dqn.zip", *TASK), "shape (4,), the task gives (2,)"),
+        ((SHIPPED / "cartpole-dqn.zip", *TASK),
+         "the policy takes observations of shape (4,), the task gives (2,)"),
+        (("teacher", *TASK, "--against", SHIPPED / "cartpole-dqn.zip"),
+         "the teacher takes observations of shape (4,), the task gives (2,)"),
         (("teacher", "--task", "Folow-v0"), "Did you mean Follow-v0?"),
-        (("teacher", *TASK, "--floor", "2"), "floor must lie in (0, 1], got 2"),
+        (("teacher", *TASK, "--against", "teacher", "--floor", "2"), "floor must lie in (0, 1]"),
         (("teacher", *TASK, "--episodes", "0"), "episodes must be at least 1, got 0"),
         (("teacher", *TASK, "--seed", "-1"), "seed must be at least 0, got -1"),
+        (("teacher", *TASK, "--floor", "0.95"), "--floor is about the verdict or the teacher"),
+        (("teacher", *TASK, "--teacher-act", "mode"), "it needs --against TEACHER"),
+        (("begun", *TASK), "has not saved a student yet: continue it with `rldistill distill --re"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_one_line(
     rldistill: Command, teacher: Path, arguments: tuple[object, ...], message: str
 ) -> None:
+    RunFolder.create("begun")
     result = rldistill("evaluate", *arguments)
     assert result.code == 1
     assert message in result.err

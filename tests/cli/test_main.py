@@ -10,8 +10,8 @@ import pytest
 from commands import Command
 
 from rldistill.cli import main as main_module
-from rldistill.cli.main import COMMANDS, main, stopped_by_sigterm
-from rldistill.errors import RldistillError
+from rldistill.cli.main import COMMANDS, Terminated, main, stopped_by_sigterm
+from rldistill.errors import RldistillError, UsageError
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -84,6 +84,8 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         (RldistillError("do this"), 1, "error: do this\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (Terminated(), 143, "interrupted\n"),
+        (UsageError("give a number"), 2, "error: give a number\n"),
         (SystemExit(2), 2, ""),
         (SystemExit(None), 0, ""),
     ],

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 from commands import TASK, Command
+from live_modules import Plain
+from small_runs import quick_settings
 
+from rldistill import distill
 from rldistill.runs import RunFolder
 
 
@@ -50,6 +53,21 @@ def test_runs_that_were_cut_off(rldistill: Command, finished: Path) -> None:
     }  # fmt: skip
     assert all("verdict" in record for record in records.values())
     assert "not finished  -        -      -         mlp:4" in rldistill("runs").out
+
+
+def test_a_live_student_is_named_and_cannot_be_loaded(rldistill: Command, teacher: Path) -> None:
+    """runs shows its class; evaluate and distill say that only Python can load it."""
+    settings = quick_settings(steps=64)
+    distill(teacher, "Follow-v0", Plain(), out="runs/live", settings=settings)
+    (record,) = rldistill("runs", "--json").records
+    assert record["architecture"] == "(a live object: Plain)"
+    assert record["parameters"] == 42
+    assert "(a live object: Plain)" in rldistill("runs").out
+    for command in ("evaluate", "distill"):
+        result = rldistill(command, "runs/live", *TASK)
+        assert result.code == 1
+        assert "its student is a Plain, a live object of the Python program" in result.err
+        assert "the command line cannot make a network of them" in result.err
 
 
 @pytest.mark.parametrize("name", ["student.json", "verdict.json"])

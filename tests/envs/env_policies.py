@@ -30,12 +30,17 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def sb3_policy(folder: Path) -> Policy:
+    """The deterministic action of a teacher's folder, by its name and normaliser."""
+    kind = folder.name.split("-")[0]
+    return sb3_zip_policy(folder / "model.zip", kind, folder / "obs_rms.npz")
+
+
+def sb3_zip_policy(file: Path, kind: str, statistics: Path | None = None) -> Policy:
     """The deterministic action of a stable-baselines3 zip with a 2-hidden-layer MLP."""
-    with zipfile.ZipFile(folder / "model.zip") as archive:
+    with zipfile.ZipFile(file) as archive:
         state = torch.load(
             io.BytesIO(archive.read("policy.pth")), weights_only=True, map_location="cpu"
         )
-    kind = folder.name.split("-")[0]
     trunk, last, activation = {
         "dqn": ("q_net.q_net", "q_net.q_net.4", relu),
         "qrdqn": ("quantile_net.quantile_net", "quantile_net.quantile_net.4", relu),
@@ -45,7 +50,7 @@ def sb3_policy(folder: Path) -> Policy:
     layers = [f"{trunk}.0", f"{trunk}.2", last]
     weights = [state[f"{layer}.weight"].numpy() for layer in layers]
     net = mlp(weights, [state[f"{layer}.bias"].numpy() for layer in layers], activation)
-    net = normalised(net, folder / "obs_rms.npz")
+    net = net if statistics is None else normalised(net, statistics)
     if kind == "qrdqn":
         actions = 3  # Acrobot
         return lambda x: net(x).reshape(len(x), -1, actions).mean(1).argmax(-1)

@@ -228,7 +228,7 @@ def test_an_environment_that_raises_is_named_with_its_step() -> None:
     """Task, environment, step, and the original as the cause."""
     envs = make(third_is(lambda: toy.Raises(at=20)), 4, 0)
     with pytest.raises(
-        EnvironmentFailure, match=r"Toy: environment 2 of 4 raised in step 20:"
+        EnvironmentFailure, match=r"Toy: environment number 3 of 4 raised in step 20:"
     ) as e:
         run(envs, 30)
     assert "ZeroDivisionError: the pole is gone" in str(e.value)
@@ -237,7 +237,9 @@ def test_an_environment_that_raises_is_named_with_its_step() -> None:
 
 def test_an_environment_that_raises_in_reset_is_named() -> None:
     envs = make(third_is(lambda: toy.Raises(at=0)), 4, 0)
-    with pytest.raises(EnvironmentFailure, match="Toy: environment 2 of 4 raised in reset:") as e:
+    with pytest.raises(
+        EnvironmentFailure, match="Toy: environment number 3 of 4 raised in reset:"
+    ) as e:
         envs.reset()
     assert isinstance(e.value.__cause__, RuntimeError)
 
@@ -258,7 +260,9 @@ def test_an_environment_or_wrapper_that_raises_when_made_is_named() -> None:
 def test_what_is_not_a_number_is_named_with_its_step(what: str, value: float) -> None:
     """In the step it first appears."""
     envs = make(third_is(lambda: toy.Diverges(12, what, value)), 4, 0)
-    with pytest.raises(EnvironmentFailure, match=rf"Toy: environment 2 of 4 .* {what} in step 12 "):
+    with pytest.raises(
+        EnvironmentFailure, match=rf"Toy: environment number 3 of 4 .* {what} in step 12 "
+    ):
         run(envs, 20)
 
 

@@ -49,7 +49,9 @@ def test_an_episode_that_never_ends_is_a_failure() -> None:
         envs.reset()
         for _ in range(20):
             envs.step(np.array([0, 0]))
-        with pytest.raises(EnvironmentFailure, match=r"environment 1 has not ended .*TimeLimit"):
+        with pytest.raises(
+            EnvironmentFailure, match=r"environment number 2 of \d+ has not ended .*TimeLimit"
+        ):
             envs.step(np.array([0, 0]))
 
 
@@ -78,7 +80,9 @@ def test_an_environment_that_raises_is_reported() -> None:
         envs.reset()
         for _ in range(8):
             envs.step(np.array([0, 0]))
-        with pytest.raises(EnvironmentFailure, match="Mine: an environment of 2 raised in step 9"):
+        with pytest.raises(
+            EnvironmentFailure, match="Mine: one of 2 environments raised in step 9"
+        ):
             envs.step(np.array([0, 0]))
 
 

@@ -7,12 +7,13 @@ from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskSpec
 
 
+@pytest.mark.parametrize("task_id", ["CartPole-v1", "LunarLander-v3"])
 @pytest.mark.parametrize("backend", ["envpool", "gymnasium"])
-def test_the_others_go_on_as_if_nothing_rested(backend: str) -> None:
+def test_the_others_go_on_as_if_nothing_rested(backend: str, task_id: str) -> None:
     """Observations, rewards and ends of the awake are those of a run in which none rests."""
     if backend == "envpool":
         pytest.importorskip("envpool")
-    task = TaskSpec(id="CartPole-v1", backend=backend)
+    task = TaskSpec(id=task_id, backend=backend)
     resting = np.array([True, False, True, False])
     generator = np.random.default_rng(0)
     with make(task, 4, 5) as some, make(task, 4, 5) as every:

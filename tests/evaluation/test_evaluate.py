@@ -39,9 +39,11 @@ def test_alone_it_is_measured_and_not_judged() -> None:
     assert record["mean_length"] == 8.0
     assert record["episodes"] == 64
     assert record["student_bytes"] == 4 * 6
-    assert 0.0 < record["latency_seconds"] < 0.1
+    assert 0.0 < record["student_latency_seconds"] < 0.1
     absent = ("verdict", "floor", "fraction", "teacher_return", "random_return", "paired",
-              "agreement", "teacher_parameters", "env_steps", "train_seconds", "run")  # fmt: skip
+              "agreement", "teacher_parameters", "env_steps", "train_seconds", "run",
+              "agreement_detail", "teacher_iqm", "teacher_low", "teacher_high", "teacher_std",
+              "teacher_bytes", "teacher_latency_seconds", "random_iqm", "random_low")  # fmt: skip
     assert [record[key] for key in absent] == [None] * len(absent)
 
 
@@ -80,7 +82,7 @@ def test_the_same_seed_gives_the_same_record() -> None:
     one, other = (
         evaluate(follower(0.3), FOLLOW, against=follower(), settings=FEW) for _ in range(2)
     )
-    for clock in ("latency_seconds", "total_seconds"):
+    for clock in ("student_latency_seconds", "teacher_latency_seconds", "total_seconds"):
         del one[clock], other[clock]
     assert one == other
 
@@ -173,7 +175,9 @@ def test_statistics_of_a_teacher_are_not_asked_of_a_student(
 
 
 def test_a_policy_for_another_task_is_refused() -> None:
-    with pytest.raises(TaskError, match=r"observations of shape \(2,\), the task gives \(4,\)"):
+    with pytest.raises(
+        TaskError, match=r"the policy takes observations of shape \(2,\), the task gives"
+    ):
         evaluate(follower(), "CartPole-v1", settings=FEW)
 
 
@@ -183,6 +187,28 @@ def test_a_policy_for_another_task_is_refused() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
         EvaluationSettings(**wrong)
+
+
+def test_settings_of_a_comparison_are_refused_without_a_teacher() -> None:
+    for wrong in (EvaluationSettings(floor=0.5), EvaluationSettings(teacher_act=Acting(False))):
+        with pytest.raises(SettingError, match="have no effect without a teacher"):
+            evaluate(follower(), FOLLOW, settings=wrong)
+
+
+def test_another_number_of_environments_than_the_live_one_has_is_refused() -> None:
+    live, settings = SyncVectorEnv([Follow] * 6), EvaluationSettings(episodes=6, num_envs=5)
+    with pytest.raises(SettingError, match="num_envs is 5; the vector environment given has 6"):
+        evaluate(follower(), live, settings=settings)
+
+
+def test_each_of_the_three_is_described() -> None:
+    """The teacher's numbers are the teacher's: it is perfect, the student and chance are not."""
+    record = evaluate(follower(0.5), FOLLOW, against=follower(), settings=FEW)
+    assert record["teacher_iqm"] == record["teacher_low"] == record["teacher_high"] == 8.0
+    assert record["student_low"] < record["student_return"] < record["student_high"] < 8.0
+    assert record["random_low"] < record["random_return"] < record["random_high"] < 6.0
+    assert record["student_bytes"] == record["teacher_bytes"] == 24
+    assert 0.0 < record["teacher_latency_seconds"] < 0.1
 
 
 def test_a_single_live_environment_is_refused() -> None:

@@ -6,8 +6,10 @@ import torch
 from fake_envs import BoxedFives, Fives, SeedTells
 from fake_policies import always, policy
 from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import Follow
 
 from rldistill.core import Acting, CategoricalHead, DeterministicHead
 from rldistill.envs.backends import make
@@ -16,9 +18,11 @@ from rldistill.errors import NotFiniteError, SettingError
 from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
+    count_envs,
     play_round,
     policy_actor,
     random_actor,
+    require_acting,
     task_info,
     training_seed,
 )
@@ -150,3 +154,21 @@ def test_task_info_says_what_the_environment_shows():
     info = task_info(TaskSpec(factory=BoxedFives))
     assert info.observation_space.shape == (4,)
     assert info.action_space.shape == (2,)
+
+
+def test_environments_are_counted():
+    assert count_envs(TaskSpec(factory=Follow), None, 16) == 16
+    assert count_envs(TaskSpec(factory=Follow), 3, 16) == 3
+    live = TaskSpec(vector_env=SyncVectorEnv([Follow] * 4))
+    assert count_envs(live, None, 16) == count_envs(live, 4, 16) == 4
+    with pytest.raises(SettingError, match="num_envs is 5; the vector environment given has 4"):
+        count_envs(live, 5, 16)
+
+
+def test_sampling_from_a_policy_without_a_distribution_is_refused():
+    """It would change nothing; by mode it is fine, and any distribution may be sampled."""
+    single = always([0.0], DeterministicHead((-1.0,), (1.0,)))
+    require_acting(single, Acting(mode=True), "teacher_act")
+    require_acting(always([0.0, 0.0], CategoricalHead(2)), Acting(mode=False), "teacher_act")
+    with pytest.raises(SettingError, match="teacher_act 'sample' has no effect: "):
+        require_acting(single, Acting(mode=False), "teacher_act")

@@ -75,8 +75,9 @@ def test_the_same_seed_gives_the_same_answer(capsys):
         (["--method", "n-distill", "--world", "chain", "--loss", "figure2"], "counterexample"),
         (
             ["--method", "baseline", "--world", "counterexample", "--loss", "figure2"],
-            "would change nothing",
+            "--loss has no effect: baseline has no loss",
         ),
+        (["--method", "baseline", "--world", "chain", "--loss", "cross-entropy"], "no effect"),
         (["--method", "n-distill", "--world", "random", "--size", "1000000"], "memory"),
         (["--method", "n-distill", "--world", "chain", "--points", "0"], "--points"),
         (["--method", "n-distill", "--world", "chain", "--seed", "-1"], "--seed"),

@@ -59,6 +59,26 @@ def test_kl_is_infinite_where_q_forbids_what_p_does():
     )
 
 
+def test_an_action_that_rounds_to_never_is_no_nan_beside_a_mask():
+    """p(a) = exp(-200) is 0 in float32: 0 log(0 / 0) = 0, in the value and in both gradients."""
+    p = torch.tensor([0.0, -200.0], requires_grad=True)
+    q = torch.tensor([0.0, -torch.inf], requires_grad=True)
+    loss = categorical.kl(p, q)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert p.grad is not None and p.grad.tolist() == [0.0, 0.0]  # noqa: PT018
+    assert q.grad is not None and q.grad.tolist() == [0.0, 0.0]  # noqa: PT018
+
+
+def test_an_infinite_kl_leaves_finite_gradients():
+    """One forbidden state shows in the loss and does not ruin the weights."""
+    p = torch.zeros(2, requires_grad=True)
+    q = torch.tensor([0.0, -torch.inf], requires_grad=True)
+    categorical.kl(p, q).backward()
+    assert p.grad is not None and p.grad.isfinite().all()  # noqa: PT018
+    assert q.grad is not None and q.grad.isfinite().all()  # noqa: PT018
+
+
 def test_different_action_counts_are_named():
     with pytest.raises(ShapeError, match="p has 4 actions and q has 6"):
         categorical.kl(torch.zeros(2, 4), torch.zeros(2, 6))

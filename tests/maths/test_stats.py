@@ -128,3 +128,23 @@ def test_a_bad_setting_is_named():
         stats.estimate([1.0, 2.0], level=95)
     with pytest.raises(SettingError, match="resamples must be at least 1; got 0"):
         stats.estimate([1.0, 2.0], resamples=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "level", "share"), [(1, 0.95, 0.95), (2, 0.75, 0.5), (3, 0.875, 0.5)]
+)
+def test_what_equal_returns_leave_open_by_hand(count, level, share):
+    """(1 - share)^count = 1 - level: any larger share would have shown itself, at this level."""
+    assert stats.unseen_share(count, level) == pytest.approx(share)
+
+
+@given(st.integers(1, 10**6))
+def test_what_is_left_open_is_less_than_three_over_n(count):
+    assert 0 < stats.unseen_share(count) <= min(0.95, 3 / count)
+
+
+def test_what_is_left_open_needs_an_episode_and_a_level():
+    with pytest.raises(SettingError, match="num_episodes must be at least 1; got 0"):
+        stats.unseen_share(0)
+    with pytest.raises(SettingError, match="level must lie in"):
+        stats.unseen_share(5, 1.0)

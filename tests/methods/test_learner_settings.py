@@ -75,7 +75,7 @@ def test_settings_out_of_range_are_refused(make: Any, problem: str):
         ("qdagger", {"control": STUDENT}, "student_samples=False"),
         ("qdagger", {"actions": "any"}, "discrete actions"),
         ("qdagger", {"student_temperature": 2.0}, "set its own student_temperature"),
-        ("dual", {"loss": None}, "Peer needs a loss"),
+        ("distral", {"loss": None}, "Prior needs a loss"),
         ("dual", {"gate": Gate()}, "knows neither a gate"),
         ("dual", {"proximal": True}, "nor proximal"),
         ("dual", {"credit": Credit(reward=1.0, log_student=1.0)}, "credits that alone"),

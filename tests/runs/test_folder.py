@@ -50,6 +50,19 @@ def test_create_then_open_gives_the_same_paths(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["student.json", "student.safetensors", "verdict.json"])
+def test_a_run_that_saved_nothing_may_be_begun_again(tmp_path: Path, name: str) -> None:
+    """It failed before its first save: the same command must not be blocked by what it left."""
+    run = RunFolder.create(tmp_path / "run")
+    run.append_metrics({"step": 1})
+    run.recipe_toml.write_text("steps = 1")
+    assert RunFolder.create(run.root).read_metrics() == []
+    assert not run.recipe_toml.exists()
+    (run.root / name).write_text("{}")
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        RunFolder.create(run.root)
+
+
 def test_an_existing_run_is_kept_without_force_and_emptied_with_it(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run")
     run.append_metrics({"step": 1})

@@ -51,6 +51,17 @@ def test_a_zip_cut_off_anywhere_is_an_error():
             Archive(data[:length], "x.zip")
 
 
+def test_a_zip_cut_off_behind_an_archive_inside_it_is_called_truncated():
+    """The directory that is found there is the inner archive's: its names would mislead."""
+    inner = packed({"archive/data.pkl": b"3" * 50})
+    data = packed({"data": b"1" * 50, "policy.pth": inner, "more": b"4" * 50})
+    end = data.index(inner) + len(inner)
+    for length in (end, end + 20, end + 60):
+        with pytest.raises(TeacherFileError, match=r"x.zip is a truncated zip file: its directory"):
+            Archive(data[:length], "x.zip")
+    assert Archive(data, "x.zip").names == ("data", "policy.pth", "more")
+
+
 @pytest.mark.parametrize(
     "name", ["../data", "a/../../data", "/etc/passwd", "C:/data", "a\\b", "..", "a/..", "//x"]
 )
@@ -182,3 +193,10 @@ def test_a_pipe_does_not_hang_the_reader(tmp_path):
 def test_text_from_a_file_cannot_steer_the_terminal():
     assert safe_text("a\x1b[31mb\n\u202e") == "a?[31mb??"
     assert len(safe_text("x" * 1_000)) == 80
+
+
+def test_a_run_without_a_student_says_how_to_get_one(tmp_path):
+    """It was killed before its first save: a folder of ours, and no file is "required"."""
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(TeacherFileError, match="has not saved a student yet: continue it with"):
+        read_file(tmp_path)

@@ -170,7 +170,9 @@ def test_every_row_runs(tmp_path: Path, name: str) -> None:
 def test_an_environment_that_raises_leaves_a_run_to_resume(tmp_path: Path) -> None:
     """The error names the environment; what was learnt before it is kept."""
     job = quick_job(tmp_path / "run", task=lambda: Follow(raise_at=150), steps=100_000)
-    with pytest.raises(EnvironmentFailure, match=r"0 of 16 raised in step \d+: .*the pole is gone"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"number 1 of 16 raised in step \d+: .*the pole is gone"
+    ):
         run(job)
     assert load_student(tmp_path / "run").info.name == "mlp:8"
     steps = job.state.env_steps + 512

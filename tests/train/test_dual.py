@@ -91,7 +91,7 @@ def test_values_are_compared_in_raw_reward_and_weighed_in_units_of_its_deviation
 
 def test_the_gradient_is_that_of_the_weighed_kl_on_the_others_states():
     """One plain step down: parameters move along - grad mean w KL(other || own)."""
-    learner = valued(learner_of(alpha=0.5), student=1.0, peer=3.0)
+    learner = valued(learner_of(alpha=0.5, passes=1), student=1.0, peer=3.0)
     student, peer = learner._pair
     found: list[torch.Tensor] = []
     student.step = lambda loss: found.append(loss)  # type: ignore[method-assign]

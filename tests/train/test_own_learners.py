@@ -9,6 +9,7 @@ import torch
 from own_rows import OWN, deep_follower, equal, quick_row, state_of, through, weights
 from scipy import stats
 from small_runs import SHIPPED, TaskSpec, Track, follower, quick_job, tracker
+from torch import nn
 
 from rldistill import load_policy
 from rldistill.core import Acting, QValueHead
@@ -19,6 +20,7 @@ from rldistill.errors import SettingError, ShapeError
 from rldistill.evaluation.scores import Arena, policy_actor, task_info
 from rldistill.methods.schedules import Constant
 from rldistill.train.distill import distilling
+from rldistill.train.gather import GatherSettings, gather
 from rldistill.train.job import Job
 
 
@@ -164,13 +166,44 @@ def test_what_a_row_is_not_defined_for_is_said_before_any_step(tmp_path: Path) -
             job_of(tmp_path / name, name, **given)
 
 
+class Own(nn.Module):
+    """A live student with a hidden layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("name", ["actor-mimic", "dual", "distral"])
+def test_a_live_module_learns_and_gets_its_weights_back(tmp_path: Path, name: str) -> None:
+    """The peer and the prior beside it are MLPs of our own."""
+    torch.manual_seed(0)
+    live = Own()
+    before = [x.clone() for x in live.state_dict().values()]
+    job = job_of(tmp_path / "run", name, student=live)
+    list(distilling(job))
+    job.hand_over()
+    assert not equal(list(live.state_dict().values()), before)
+    assert equal(list(live.state_dict().values()), weights(job.learner.tested))
+
+
+def test_qdagger_refuses_a_live_module(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match="made from a spec, such as 'mlp:64,64'.*live module Own"
+    ):
+        job_of(tmp_path / "run", "qdagger", student=Own())
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_a_dataset_does_not_do(tmp_path: Path, name: str) -> None:
-    from rldistill.train.gather import GatherSettings, gather
-
     gather(follower(), "Follow-v0", tmp_path / "data", GatherSettings(steps=64, num_envs=4))
-    with pytest.raises(SettingError, match=f"{name} learns from what the student does"):
-        job_of(tmp_path / "run", name, data=tmp_path / "data", teacher=None, task=None)
+    nothing = {"teacher": None, "task": None}
+    problem = "learns from what the student does|weighs its loss by the returns"
+    with pytest.raises(SettingError, match=f"{name} ({problem})"):
+        job_of(tmp_path / "run", name, data=tmp_path / "data", num_envs=None, **nothing)
 
 
 @pytest.mark.slow

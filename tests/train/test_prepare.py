@@ -138,7 +138,10 @@ def test_a_teacher_of_another_task_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
-    quick_job(tmp_path / "run")
+    """But for one that saved nothing: whoever begins it again loses nothing."""
+    for _ in range(2):
+        job = quick_job(tmp_path / "run")
+    job.keeper.folder.student_json.write_text("{}")
     with pytest.raises(RunFolderError, match=r"already holds a run: .*--resume.*--force"):
         quick_job(tmp_path / "run")
     quick_job(tmp_path / "run", force=True)
@@ -165,10 +168,18 @@ def test_a_student_of_another_task_is_refused(tmp_path: Path) -> None:
         quick_job(tmp_path / "run", student=student)
 
 
-def test_a_student_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
-    """Only networks of ours are plain data on disk."""
-    with pytest.raises(SettingError, match=r"a student must be .* make_student"):
-        quick_job(tmp_path / "run", student=follower())
+def test_what_is_no_student_is_refused_by_type(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"a student must be .* an nn\.Module or .* got a int"):
+        quick_job(tmp_path / "run", student=3)
+
+
+def test_a_student_of_another_family_is_refused(tmp_path: Path) -> None:
+    """A student that was made for another teacher: the message says what is needed."""
+    student = make_student("mlp:8", OBSERVATIONS, Track().action_space)
+    with pytest.raises(
+        SettingError, match=r"GaussianHead.*must give float outputs \[B, 1\]: the ac"
+    ):
+        quick_job(tmp_path / "run", teacher=tracker(), task=Track, method="dagger", student=student)
 
 
 def test_a_finished_student_is_trained_on(tmp_path: Path) -> None:

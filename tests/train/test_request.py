@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from gymnasium.vector import SyncVectorEnv
 from small_runs import FOLLOW, Follow, follower
 
 from rldistill.envs.spec import TaskSpec
@@ -14,7 +13,6 @@ from rldistill.train.request import (
     Request,
     choose_device,
     choose_threads,
-    count_envs,
     make_task,
     open_folder,
 )
@@ -53,13 +51,13 @@ def test_small_networks_get_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_threads(replace(small, acting_parameters=10**6), small) == 6
 
 
-def test_environments_are_counted() -> None:
-    assert count_envs(FOLLOW, None, 16) == 16
-    assert count_envs(FOLLOW, 3, 16) == 3
-    live = TaskSpec(vector_env=SyncVectorEnv([Follow] * 4))
-    assert count_envs(live, None, 16) == count_envs(live, 4, 16) == 4
-    with pytest.raises(SettingError, match="num_envs is 5; the vector environment given has 4"):
-        count_envs(live, 5, 16)
+def test_a_task_without_a_teacher_to_play_it_is_refused() -> None:
+    """Recorded labels are learnt from, and nobody is judged."""
+    with pytest.raises(SettingError, match="task has no effect without a teacher"):
+        Request(
+            teacher=None, task=FOLLOW, student=None, out=None, resume=False,
+            settings=Settings(data="d"),
+        )  # fmt: skip
 
 
 def test_resuming_needs_a_folder(tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
 """rldistill collect: write a teacher's decisions to a folder, for learning offline."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
+from rldistill.cli.flags import (
+    ACTS,
+    Environment,
+    EnvironmentFlags,
+    one_of,
+    real_number,
+    whole_number,
+)
 from rldistill.cli.terminal import command_line, option, parse, print_json, switch
 
 
@@ -21,34 +29,25 @@ class Flags:
     """Policy that acts and labels: a stable-baselines3 zip, or a run folder of ours."""
     task: Annotated[str, option("ID")]
     """Environment id, for example LunarLander-v3."""
-    steps: Annotated[int, option("N")]
+    steps: Annotated[int, option("N"), whole_number("--steps")]
     """Environment steps, summed over environments."""
     out: Annotated[Path, option("DIR")]
     """Folder to write; must be new or empty."""
     force: Annotated[bool, switch()] = False
-    """Replace a dataset that is already there."""
-    epsilon: Annotated[float, option("SHARE")] = 0.0
-    """Share of uniform actions. Default: 0."""
+    """Replace the dataset that is already in the --out folder."""
+    epsilon: Annotated[float, option("SHARE"), real_number("--epsilon")] = 0.0
+    """Share of steps with a uniformly random action, for more varied states. Default: 0."""
     minari: Annotated[str | None, option("NAME")] = None
     """Also register it as a Minari dataset, for example lander/expert-v0."""
-    num_envs: Annotated[int | None, option("N")] = None
-    """Environments stepped together. Default: 64 where C++ steps them, else 16."""
-    seed: Annotated[int, option("N")] = 0
-    """Of everything. Default: 0."""
-    backend: Annotated[
-        Literal["auto", "envpool", "gymnasium"], option("auto|envpool|gymnasium")
-    ] = "auto"
-    """Who steps the environments. Default: the fastest that is shown to be the same task."""
-    env_kwargs: Annotated[str | None, option("K=V,...")] = None
-    """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
-    wrapper: Annotated[str | None, option("MODULE:FN")] = None
-    """module:function, applied to each gymnasium environment."""
-    imports: Annotated[tuple[str, ...], option("MODULE...", "import")] = ()
-    """Modules imported first because they register environments."""
+    num_envs: Annotated[int | None, option("N"), whole_number("--num-envs")] = None
+    """Environments stepped together. Default: 64 where C++ (envpool) steps them, else 16."""
+    seed: Annotated[int, option("N"), whole_number("--seed")] = 0
+    """Seed of everything random. Default: 0."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
-    teacher_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
-    """How the teacher acts. Default: mode."""
+    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
+    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
+    environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object on one line."""
 
@@ -57,17 +56,8 @@ def run(arguments: list[str]) -> int:
     """Collect; returns the exit code."""
     flags = parse(Flags, "collect", arguments)
     from rldistill.core import Acting
-    from rldistill.envs.spec import TaskSpec
-    from rldistill.recipes.models import parse_env_kwargs
     from rldistill.train.gather import GatherSettings, gather
 
-    task = TaskSpec(
-        id=flags.task,
-        backend=flags.backend,
-        env_kwargs=parse_env_kwargs(flags.env_kwargs or ""),
-        wrapper=flags.wrapper,
-        imports=flags.imports,
-    )
     settings = GatherSettings(
         steps=flags.steps,
         epsilon=flags.epsilon,
@@ -79,7 +69,13 @@ def run(arguments: list[str]) -> int:
         minari=flags.minari,
         command=command_line("collect", arguments),
     )
-    record = gather(flags.teacher, task, flags.out, settings)
+    task = flags.environment.task(flags.task)
+    try:
+        record = gather(flags.teacher, task, flags.out, settings)
+    except KeyboardInterrupt:
+        if flags.out.exists():
+            sys.stderr.write(f"\nstopped; the whole shards in {flags.out} are kept\n")
+        raise
     if flags.json:
         print_json(record)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rldistill.cli import distill
+from rldistill.cli.flags import whole_number
 from rldistill.cli.terminal import command_line, option, parse, switch
 
 TEACHER = "lunarlander-ppo.zip"
@@ -20,12 +21,14 @@ class Flags:
 
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""
-    seed: Annotated[int | None, option("N")] = None
-    """Of everything. Default: 0."""
+    seed: Annotated[int | None, option("N"), whole_number("--seed")] = None
+    """Seed of everything random. Default: 0."""
+    force: Annotated[bool, switch()] = False
+    """Replace the run that is already in the --out folder."""
     json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
     check: Annotated[bool, switch()] = False
-    """Exit with 3 when the verdict is not `holds`."""
+    """Exit with code 3 when the verdict is not `holds`."""
 
 
 def run(arguments: list[str]) -> int:
@@ -38,6 +41,7 @@ def run(arguments: list[str]) -> int:
             student=STUDENT,
             out=flags.out,
             seed=flags.seed,
+            force=flags.force,
             json=flags.json,
             check=flags.check,
         )

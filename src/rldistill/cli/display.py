@@ -23,6 +23,9 @@ DECISIONS = {
     "continue": "not settled yet",
     "give-up": "given up",
 }
+NOTHING = number(None)
+# What a summary may say of student, teacher and random policy, under NAME_ and this.
+MEASURED = ("return", "low", "high", "iqm", "std", "parameters", "bytes", "latency_seconds")
 COLOURS = {"holds": "green", "fails": "red", "unsure": "yellow"}
 
 
@@ -124,26 +127,38 @@ def time_left(record: Progress) -> str:
 
 
 def show_summary(summary: dict[str, Any]) -> None:
-    """The table at the end of `distill` and `evaluate`."""
+    """The table at the end of `distill` and `evaluate`, and the lines below it."""
     console = Console(highlight=False)
+    columns = {who: cells(summary, who) for who in ("student", "teacher", "random")}
+    shown = {who: cell for who, cell in columns.items() if cell["mean return"] != NOTHING}
     table = Table(box=None, show_header=True, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("", "return", "parameters", "acts by"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    act = summary.get("act") or {}
-    for who in ("student", "teacher", "random"):
-        if summary.get(f"{who}_return") is None:
-            continue
-        count = summary.get(f"{who}_parameters")
-        table.add_row(
-            who,
-            number(summary[f"{who}_return"]),
-            "-" if count is None else f"{count:,}",
-            act.get(who) or "-",
-        )
-    if table.row_count:
+    for heading in ("", *shown):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for what in columns["student"]:
+        row = [cell[what] for cell in shown.values()]
+        # What is said of nobody is left out: distill measures less than evaluate.
+        if any(text != NOTHING for text in row):
+            table.add_row(what, *map(escape, row))
+    if shown:
         console.print(table)
     for line in summary_lines(summary):
         console.print(line, soft_wrap=True)
+
+
+def cells(summary: dict[str, Any], who: str) -> dict[str, str]:
+    """What is known of student, teacher or random policy, row by row."""
+    value = {key: summary.get(f"{who}_{key}") for key in MEASURED}
+    seconds = value["latency_seconds"]
+    return {
+        "mean return": number(value["return"]),
+        "95 % interval": interval(value["low"], value["high"]) or NOTHING,
+        "IQM": number(value["iqm"]),
+        "deviation": number(value["std"]),
+        "parameters": NOTHING if value["parameters"] is None else f"{value['parameters']:,}",
+        "bytes": NOTHING if value["bytes"] is None else f"{value['bytes']:,}",
+        "one decision": NOTHING if seconds is None else f"{1e6 * seconds:.0f} us",
+        "acts by": (summary.get("act") or {}).get(who) or NOTHING,
+    }
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -153,13 +168,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         paired = "paired" if summary["paired"] else "unpaired"
         between = interval(summary["fraction_low"], summary["fraction_high"])
         lines.append(f"fraction   {summary['fraction']:.3f} {between} of the teacher's, {paired}")
-    detail = summary.get("agreement_detail")
-    if detail:
-        shares = [100 * detail[f"{who}_states"]["top_action"] for who in ("student", "teacher")]
-        lines.append(
-            f"agreement  {shares[0]:.1f} % on the student's states, {shares[1]:.1f} % on the "
-            "teacher's"
-        )
+    lines += agreement_lines(summary.get("agreement_detail"))
     if summary.get("train_seconds") is not None:
         steps = summary.get("env_steps")
         taken = "" if steps is None else f"{steps:,} environment steps, "
@@ -175,3 +184,16 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     if summary.get("run"):
         lines.append(f"run        {escape(summary['run'])}")
     return lines
+
+
+def agreement_lines(detail: dict[str, Any] | None) -> list[str]:
+    """One line: how alike the two act where each of them goes."""
+    if not detail:
+        return []
+    parts: list[str] = []
+    for who in ("student", "teacher"):
+        found = detail[f"{who}_states"]
+        kl = "no finite KL" if found["kl"] is None else f"KL {number(found['kl'])} nats"
+        share = f"{100 * found['top_action']:.1f} % same action"
+        parts.append(f"on the {who}'s states {share}, {kl}")
+    return [f"agreement  {'; '.join(parts)}"]

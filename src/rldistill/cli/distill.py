@@ -3,13 +3,21 @@
 import shlex
 import sys
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from rldistill.cli.main import EXIT_CHECK, EXIT_ERROR, EXIT_INTERRUPTED
+from rldistill.cli.flags import (
+    ACTS,
+    Environment,
+    EnvironmentFlags,
+    one_of,
+    real_number,
+    whole_number,
+)
+from rldistill.cli.main import EXIT_CHECK, EXIT_ERROR, exit_code
 from rldistill.cli.terminal import command_line, option, parse, print_json, switch
 from rldistill.errors import EnvironmentFailure, NotFiniteError, SettingError
 
@@ -25,55 +33,50 @@ class Flags:
     """
 
     teacher: Annotated[str | None, tyro.conf.Positional, option("TEACHER")] = None
-    """Policy to distil: a stable-baselines3 zip, or a run folder of ours."""
+    """Policy to distil: a stable-baselines3 zip, or a run folder of ours.
+    With --data it labels the data anew, and may be left out."""
     task: Annotated[str | None, option("ID")] = None
-    """Environment id, for example LunarLander-v3."""
+    """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
     student: Annotated[str | None, option("SPEC")] = None
-    """Network, for example mlp:32,32 or mlp:64,64,relu. Default: at most a tenth of the teacher."""
+    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu.
+    Default: an MLP of at most a tenth of the teacher's parameters."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table; `rldistill methods` lists them and marks the default."""
-    steps: Annotated[int | None, option("N")] = None
+    steps: Annotated[int | None, option("N"), whole_number("--steps")] = None
     """Environment steps, summed over environments, after which training ends at the latest.
     Default: 1,000,000."""
-    until: Annotated[float | None, option("FRACTION")] = None
-    """Stop once the student is shown to hold this fraction of the teacher's return. Default: 0.95,
-    or no early stop where --steps is given."""
-    num_envs: Annotated[int | None, option("N")] = None
-    """Environments stepped together. Default: 64 where C++ steps them, else 16."""
-    seed: Annotated[int | None, option("N")] = None
-    """Of everything. Default: 0."""
-    device: Annotated[Literal["auto", "cpu", "cuda"] | None, option("auto|cpu|cuda")] = None
-    """Where networks run. Default: the CPU, since a GPU is too large for small networks."""
-    backend: Annotated[
-        Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")
+    until: Annotated[float | None, option("FRACTION"), real_number("--until")] = None
+    """Stop once the student is shown to hold this fraction of the teacher's return.
+    Default: 0.95, or no early stop where --steps is given."""
+    num_envs: Annotated[int | None, option("N"), whole_number("--num-envs")] = None
+    """Environments stepped together. Default: 64 where C++ (envpool) steps them, else 16."""
+    seed: Annotated[int | None, option("N"), whole_number("--seed")] = None
+    """Seed of everything random. Default: 0."""
+    device: Annotated[
+        str | None, option("auto|cpu|cuda"), one_of("--device", "auto", "cpu", "cuda")
     ] = None
-    """Who steps the environments. Default: the fastest that is shown to be the same task."""
-    env_kwargs: Annotated[str | None, option("K=V,...")] = None
-    """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
-    wrapper: Annotated[str | None, option("MODULE:FN")] = None
-    """module:function, applied to each gymnasium environment."""
-    imports: Annotated[tuple[str, ...] | None, option("MODULE...", "import")] = None
-    """Modules imported first because they register environments."""
+    """Where networks run. Default: auto, the CPU, since a GPU is too large for small networks."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
-    teacher_act: Annotated[Literal["mode", "sample"] | None, option("mode|sample")] = None
-    """How the teacher acts. Default: mode."""
-    student_act: Annotated[Literal["mode", "sample"] | None, option("mode|sample")] = None
+    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
+    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
+    student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None
     """How the student acts when it is judged. Default: mode."""
     data: Annotated[str | None, option("DIR|minari:NAME")] = None
-    """Learn offline from a folder written by `rldistill collect`, or minari:NAME."""
+    """Learn offline, from a folder written by `rldistill collect` or a Minari dataset."""
     recipe: Annotated[Path | None, option("FILE")] = None
     """TOML file with any of these settings; flags override it."""
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""
     force: Annotated[bool, switch()] = False
-    """Replace an existing run folder."""
+    """Replace the run that is already in the --out folder."""
     resume: Annotated[Path | None, option("RUN")] = None
-    """Continue this run folder; needs nothing else."""
+    """Continue the run in this folder with its own settings; give only what is to change."""
+    environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
     check: Annotated[bool, switch()] = False
-    """Exit with 3 when the verdict is not `holds`."""
+    """Exit with code 3 when the verdict is not `holds`."""
 
 
 def run(arguments: list[str]) -> int:
@@ -95,9 +98,9 @@ def distil_and_show(flags: Flags, command: str) -> int:
     job = prepare(make_request(recipe, command=command, force=flags.force, resume=flags.resume))
     try:
         summary = draw(job, flags.json)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, BrokenPipeError) as stop:
         sys.stderr.write(f"\nstopped; {how_to_resume(job)}\n")
-        return EXIT_INTERRUPTED
+        return exit_code(stop)
     except (EnvironmentFailure, NotFiniteError) as error:
         sys.stderr.write(f"error: {error}\n{how_to_resume(job)}\n")
         return EXIT_ERROR
@@ -130,16 +133,37 @@ def how_to_resume(job: "Job") -> str:
 
 
 def recipe_of(flags: Flags) -> Any:
-    """The settings from a resumed run, a recipe file and flags, in rising order of weight."""
+    """The settings from a resumed run, a recipe file and flags, in rising order of weight.
+
+    Raises:
+        SettingError: what is wrong with them, or has no effect beside the others.
+    """
     from rldistill.recipes.models import (
         make_recipe,
         read_recipe,
+        refuse_live_objects,
         saved_recipe,
     )
 
-    if flags.resume is not None and (flags.out is not None or flags.force):
-        raise SettingError("--resume continues in its own folder: --out and --force have no effect")
-    own = ("recipe", "force", "resume", "json", "check")
-    given = {name: value for name, value in asdict(flags).items() if name not in own}
+    given = asdict(flags)
+    given |= given.pop("environment")
+    for name in ("recipe", "force", "resume", "json", "check"):
+        del given[name]
+    written = {} if flags.recipe is None else read_recipe(flags.recipe)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)
-    return make_recipe(resumed, {} if flags.recipe is None else read_recipe(flags.recipe), given)
+    recipe = make_recipe(resumed, written, given)
+    if flags.resume is not None and (recipe.out is not None or flags.force):
+        raise SettingError("--resume continues in its own folder: --out and --force have no effect")
+    if flags.force and recipe.out is None:
+        raise SettingError(
+            "--force replaces the run in the folder that --out names; without --out it has no "
+            "effect, since every run gets a new folder"
+        )
+    if flags.check and recipe.teacher is None:
+        raise SettingError(
+            "--check needs a verdict, and without a TEACHER that labels the data there is none: "
+            "name one, or judge the run with `rldistill evaluate RUN --task ID --against TEACHER "
+            "--check`"
+        )
+    refuse_live_objects(recipe)
+    return recipe

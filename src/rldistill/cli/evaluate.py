@@ -1,13 +1,22 @@
 """rldistill evaluate: measure a policy, alone or against its teacher."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
+from rldistill.cli.flags import (
+    ACTS,
+    Environment,
+    EnvironmentFlags,
+    one_of,
+    real_number,
+    whole_number,
+)
 from rldistill.cli.main import EXIT_CHECK
-from rldistill.cli.terminal import interval, number, option, parse, print_json, switch
+from rldistill.cli.terminal import option, parse, print_json, switch
 from rldistill.errors import SettingError
 
 
@@ -23,42 +32,35 @@ class Flags:
     task: Annotated[str, option("ID")]
     """Environment id, for example LunarLander-v3."""
     against: Annotated[Path | None, option("TEACHER")] = None
-    """The teacher that POLICY should hold up to."""
-    episodes: Annotated[int, option("N")] = 256
-    """Of each policy, rounded up to complete rounds. Default: 256."""
-    floor: Annotated[float, option("FRACTION")] = 0.95
-    """What the verdict is about. Default: 0.95 of the teacher's return."""
-    num_envs: Annotated[int | None, option("N")] = None
-    """Episodes per round. Default: 64, or fewer where fewer episodes are asked for."""
-    seed: Annotated[int, option("N")] = 0
-    """Of everything. Default: 0."""
-    backend: Annotated[
-        Literal["auto", "envpool", "gymnasium"], option("auto|envpool|gymnasium")
-    ] = "auto"
-    """Who steps the environments. Default: the fastest that is shown to be the same task."""
-    env_kwargs: Annotated[str | None, option("K=V,...")] = None
-    """For the environment: gravity=-9.5,enable_wind=true or a JSON object."""
-    wrapper: Annotated[str | None, option("MODULE:FN")] = None
-    """module:function, applied to each gymnasium environment."""
-    imports: Annotated[tuple[str, ...], option("MODULE...", "import")] = ()
-    """Modules imported first because they register environments."""
+    """The teacher that POLICY is compared with: a file or a run folder too."""
+    episodes: Annotated[int, option("N"), whole_number("--episodes")] = 256
+    """Episodes of each policy, rounded up to a multiple of --num-envs. Default: 256."""
+    floor: Annotated[float | None, option("FRACTION"), real_number("--floor")] = None
+    """Share of the teacher's return that the verdict is about. Default: 0.95."""
+    num_envs: Annotated[int | None, option("N"), whole_number("--num-envs")] = None
+    """Environments stepped together, one episode of each per round.
+    Default: 64, or --episodes where that is less."""
+    seed: Annotated[int, option("N"), whole_number("--seed")] = 0
+    """Seed of everything random. Default: 0."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
-    """VecNormalize statistics of the teacher (of POLICY, where it is measured alone)."""
-    teacher_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
-    """How the teacher acts. Default: mode."""
-    student_act: Annotated[Literal["mode", "sample"], option("mode|sample")] = "mode"
+    """VecNormalize statistics of the teacher (of POLICY, where it is measured alone).
+    Default: the file beside it, if there is one."""
+    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
+    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
+    student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"
     """How POLICY acts. Default: mode."""
+    environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object on one line."""
     check: Annotated[bool, switch()] = False
-    """Exit with 3 when the verdict is not `holds`."""
+    """Exit with code 3 when the verdict is not `holds`."""
 
 
 def run(arguments: list[str]) -> int:
     """Measure and print; returns the exit code."""
     flags = parse(Flags, "evaluate", arguments)
-    if flags.check and flags.against is None:
-        raise SettingError("--check needs a verdict, and that needs --against TEACHER")
+    if flags.against is None:
+        refuse_without_teacher(flags)
     record = measure(flags)
     if flags.json:
         print_json(record)
@@ -67,49 +69,67 @@ def run(arguments: list[str]) -> int:
     return EXIT_CHECK if flags.check and record["verdict"] != "holds" else 0
 
 
+def refuse_without_teacher(flags: Flags) -> None:
+    """Flags that are about a comparison have no effect where there is none.
+
+    Raises:
+        SettingError: one of them was given.
+    """
+    about = {
+        "--check": flags.check,
+        "--floor": flags.floor is not None,
+        "--teacher-act": flags.teacher_act is not None,
+    }
+    for flag, given in about.items():
+        if given:
+            raise SettingError(
+                f"{flag} is about the verdict or the teacher, and without a teacher it has no "
+                "effect: it needs --against TEACHER"
+            )
+
+
 def measure(flags: Flags) -> dict[str, Any]:
     """Call evaluate() with these flags."""
     from rldistill.core import Acting
-    from rldistill.envs.spec import TaskSpec
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
-    from rldistill.recipes.models import parse_env_kwargs
+    from rldistill.evaluation.verdict import DEFAULT_FLOOR
 
-    task = TaskSpec(
-        id=flags.task,
-        backend=flags.backend,
-        env_kwargs=parse_env_kwargs(flags.env_kwargs or ""),
-        wrapper=flags.wrapper,
-        imports=flags.imports,
-    )
     settings = EvaluationSettings(
         episodes=flags.episodes,
         num_envs=flags.num_envs,
-        floor=flags.floor,
+        floor=DEFAULT_FLOOR if flags.floor is None else flags.floor,
         seed=flags.seed,
         student_act=Acting.parse(flags.student_act),
-        teacher_act=Acting.parse(flags.teacher_act),
+        teacher_act=Acting.parse(flags.teacher_act or "mode"),
         vecnormalize=flags.vecnormalize,
     )
+    task = flags.environment.task(flags.task)
     return evaluate(flags.policy, task, against=flags.against, settings=settings)
 
 
 def show(record: dict[str, Any]) -> None:
     """For people."""
-    import sys
-
     from rldistill.cli.display import show_summary
 
-    between = interval(record["student_low"], record["student_high"])
+    each = "" if record["teacher_return"] is None else " of each policy"
     lines = (
-        f"{record['task']} on {record['backend']}, {record['episodes']} episodes",
-        *(f"note       {note}" for note in record["notes"]),
-        f"return     {number(record['student_return'])} {between} (mean, 95 % interval), "
-        f"IQM {number(record['student_iqm'])}, deviation {number(record['student_std'])}, "
-        f"{record['mean_length']:.0f} steps per episode",
-        f"size       {record['student_parameters']:,} parameters, "
-        f"{record['student_bytes']:,} bytes, "
-        f"{1e6 * record['latency_seconds']:.0f} microseconds per decision",
+        f"{record['task']} on {record['backend']}, {record['episodes']} episodes{each}, "
+        f"{record['mean_length']:.0f} steps per episode of POLICY",
+        *(f"note       {note}" for note in (*record["notes"], *unseen(record))),
     )
     sys.stdout.write("\n".join(lines) + "\n")
-    if record["teacher_return"] is not None:
-        show_summary(record)
+    sys.stdout.flush()
+    show_summary(record)
+
+
+def unseen(record: dict[str, Any]) -> list[str]:
+    """What equal returns leave open: an interval without width is no certainty."""
+    from rldistill.maths.stats import unseen_share
+
+    share = 100 * unseen_share(record["episodes"])
+    return [
+        f"all returns of the {who} are equal, so its interval has no width; at 95 %, fewer than "
+        f"{share:.2g} % of its episodes return anything else"
+        for who in ("student", "teacher", "random")
+        if record[f"{who}_std"] == 0.0 and record["episodes"] > 1
+    ]

@@ -1,11 +1,13 @@
 """rldistill lab: small problems solved exactly; what a method's update is, in words and numbers."""
 
+import inspect
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
+from rldistill.cli.flags import one_of, whole_number
 from rldistill.cli.main import EXIT_USAGE
-from rldistill.cli.terminal import number, option, parse, print_json
+from rldistill.cli.terminal import number, option, parse, print_json, switch
 from rldistill.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,23 +30,23 @@ class Flags:
     """
 
     method: Annotated[str, option("ROW")]
-    """A row of Table 1, for example n-distill, or with the return: n-distill+R."""
+    """A row of the paper's Table 1, for example n-distill; +R adds the reward: n-distill+R."""
     world: Annotated[str, option("NAME")]
     """counterexample, corridor, grid, chain or random."""
-    loss: Annotated[Literal["cross-entropy", "figure2"], option("cross-entropy|figure2")] = (
-        "cross-entropy"
-    )
-    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample. Default:
-    cross-entropy, for rows with a loss."""
-    seed: Annotated[int, option("N")] = 0
-    """Of the world, where it is random, and of the sampled parameters. Default: 0."""
-    size: Annotated[int | None, option("N")] = None
+    loss: Annotated[
+        str | None, option("cross-entropy|figure2"), one_of("--loss", "cross-entropy", "figure2")
+    ] = None
+    """figure2: the loss of the paper's Fig. 2, -4 pi(R|sR), in the counterexample.
+    Default: cross-entropy, for rows with a loss."""
+    seed: Annotated[int, option("N"), whole_number("--seed")] = 0
+    """Seed of the world, where it is random, and of the sampled parameters. Default: 0."""
+    size: Annotated[int | None, option("N"), whole_number("--size")] = None
     """Cells of a corridor (19), side of a grid (20), states of a chain (5) or random world (5)."""
-    actions: Annotated[int | None, option("N")] = None
-    """More actions than the world has: padded with copies."""
-    points: Annotated[int, option("N")] = 5
+    actions: Annotated[int | None, option("N"), whole_number("--actions")] = None
+    """How many actions; more than the world has are padded with copies. Default: the world's."""
+    points: Annotated[int, option("N"), whole_number("--points")] = 5
     """Parameter points at which the Jacobian is looked at: standard normal logits. Default: 5."""
-    json: bool = False
+    json: Annotated[bool, switch()] = False
     """One JSON object: method, world, is_gradient, asymmetry and the other evidence."""
 
 
@@ -52,7 +54,7 @@ def run(arguments: list[str]) -> int:
     """Answer; returns the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         rows = "\n".join(f"  {name}  {text}" for name, text in TOPICS.items())
-        sys.stdout.write(f"{Flags.__doc__}\n{USAGE}\n\n{rows}\n")
+        sys.stdout.write(f"{inspect.getdoc(Flags)}\n\n{USAGE}\n\ntopics:\n{rows}\n")
         return 0
     topic, rest = arguments[0], arguments[1:]
     if topic not in TOPICS:
@@ -91,12 +93,19 @@ def make_problem(flags: Flags) -> "Problem":
     from rldistill.lab.rows import get_row
     from rldistill.lab.worlds import WorldSettings, figure2_loss, make_world
 
-    get_row(flags.method)
+    row = get_row(flags.method)
+    if flags.loss is not None and not row.has_loss:
+        raise SettingError(f"--loss has no effect: {flags.method} has no loss to choose")
     settings = WorldSettings(seed=flags.seed, size=flags.size, num_actions=flags.actions)
     problem = make_world(flags.world, settings)
     if flags.loss == "figure2":
         return replace(problem, loss=figure2_loss(problem))
     return problem
+
+
+def loss_name(flags: Flags) -> str:
+    """The loss of a row that has one."""
+    return flags.loss or "cross-entropy"
 
 
 def followed(update: "Update", problem: "Problem") -> "Outcome | None":
@@ -129,7 +138,7 @@ def record_of(
         "slopes": list(evidence.slopes),
         "theta": evidence.theta.tolist(),
         "work": evidence.work,
-        "loss": flags.loss if row.has_loss else None,
+        "loss": loss_name(flags) if row.has_loss else None,
         "seed": flags.seed,
         "states": problem.mdp.num_states,
         "actions": problem.mdp.num_actions,
@@ -150,7 +159,7 @@ def lines_of(
     from rldistill.lab.rows import get_row
 
     row, mdp = get_row(flags.method), problem.mdp
-    loss = f", loss {flags.loss}" if row.has_loss else ""
+    loss = f", loss {loss_name(flags)}" if row.has_loss else ""
     verdict = (
         "No asymmetry was found: the update looks like the gradient of an objective."
         if evidence.is_gradient

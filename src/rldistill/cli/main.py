@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-from rldistill.errors import RldistillError, did_you_mean
+from rldistill.errors import RldistillError, UsageError, did_you_mean
 
 COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
     "methods": "list the rows of the method table",
+    "advise": "which row of the method table fits: a few questions, or measurements",
     "lab": "small problems solved exactly: is a method's update a gradient?",
 }
 USAGE = "usage: rldistill COMMAND [flags]      (rldistill COMMAND --help tells more)"
@@ -26,14 +27,19 @@ EXAMPLE = "example: rldistill distill teacher.zip --task LunarLander-v3 --studen
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_CHECK = 3
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_TERMINATED = 143  # 128 + SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: it ends a command in the way that Ctrl-C does, with another exit code."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
     0: done. 1: something went wrong (the message says what to do). 2: wrong usage. 3: --check and
-    the verdict is not `holds`. 130: interrupted; the run is saved.
+    the verdict is not `holds`. 130: interrupted (Ctrl-C), 143: terminated; the run is saved.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -56,17 +62,22 @@ def main(argv: list[str] | None = None) -> int:
             return int(importlib.import_module(f"rldistill.cli.{command}").run(rest))
     except RldistillError as error:
         sys.stderr.write(f"error: {error}\n")
-        return EXIT_ERROR
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
     except SystemExit as stop:
         # From reading flags: help, or what was wrong with them, was printed.
         return stop.code if isinstance(stop.code, int) else 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
+        return exit_code(stop)
     except BrokenPipeError:
         # Whoever read our output (head, less) has gone: not our failure. Python flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def exit_code(stop: BaseException) -> int:
+    """The exit code of a command that was stopped from outside."""
+    return EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
 
 
 def overview() -> str:
@@ -95,4 +106,4 @@ def stopped_by_sigterm() -> Generator[None]:
 def _terminate(number: int, frame: FrameType | None) -> None:
     """SIGTERM ends a run as Ctrl-C does: saved, and resumable."""
     del number, frame
-    raise KeyboardInterrupt
+    raise Terminated

@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import tyro
 
-from rldistill.runs import to_json
-
 Flags = TypeVar("Flags")
 
 
@@ -41,6 +39,8 @@ def command_line(command: str, arguments: list[str]) -> str:
 
 def print_json(record: dict[str, Any]) -> None:
     """One object on one line; NaN never leaves: it becomes null."""
+    from rldistill.runs import to_json  # brings numpy, which --help can do without
+
     sys.stdout.write(to_json(record) + "\n")
     sys.stdout.flush()
 

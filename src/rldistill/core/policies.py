@@ -80,6 +80,12 @@ class NetworkPolicy:
     info: PolicyInfo
     critic: nn.Module | None = None
 
+    def __repr__(self) -> str:
+        """One line: what its loader found, else name and size."""
+        info = self.info
+        plain = f"{info.name}: {info.acting_parameters:,} acting parameters"
+        return f"<NetworkPolicy {info.notes[0] if info.notes else plain}>"
+
     def __call__(self, observations: Tensor) -> Distribution:
         return self.info.head(self.module(observations))
 

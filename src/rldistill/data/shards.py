@@ -121,12 +121,20 @@ class ShardDataset:
         return self._observations(places), torch.from_numpy(actions)
 
     def iterate(self) -> Iterator[Rows]:
-        """Every row once, in the order of collection, one shard at a time as arrays in memory."""
+        """Every row once, in the order of collection, one shard at a time as arrays in memory.
+
+        Raises:
+            DatasetError: a file cannot be read.
+        """
         for shard in np.flatnonzero([shard.rows for shard in self.shards]).tolist():
             yield Rows(**{name: np.array(self._open(shard, name)) for name in _ROW_COLUMNS})
 
     def episodes(self) -> Iterator[Episode]:
-        """Every episode once, by number; one cut off by the end of collection comes as it is."""
+        """Every episode once, by number; one cut off by the end of collection comes as it is.
+
+        Raises:
+            DatasetError: a file cannot be read, or an episode misses a step.
+        """
         number = self._whole("episode")
         order = np.argsort(number, kind="stable")
         cuts = np.flatnonzero(np.diff(number[order])) + 1

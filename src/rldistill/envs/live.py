@@ -41,8 +41,9 @@ class LiveSimulator:
         self._length = np.where(np.logical_or(terminated, truncated), -1, self._length + 1)
         if self._length.max() > self._limit:
             raise EnvironmentFailure(
-                f"environment {self._length.argmax()} has not ended its episode in {self._limit:,} "
-                "steps; give it a gymnasium.wrappers.TimeLimit, or a higher max_episode_steps"
+                f"environment number {self._length.argmax() + 1} of {self.num_envs} has not ended "
+                f"its episode in {self._limit:,} steps; give it a gymnasium.wrappers.TimeLimit, or "
+                "a higher max_episode_steps"
             )
         return copy.deepcopy(raw), np.array(rewards), np.array(terminated), np.array(truncated)
 

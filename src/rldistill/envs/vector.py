@@ -193,9 +193,9 @@ class NormalisedVectorEnv(VectorEnv):
         self._lengths = np.where(lost, 0, self._lengths + 1)
         if self._lengths.max() > self.info.max_episode_steps + 1:
             raise EnvironmentFailure(
-                f"{self.info.id}: environment {self._lengths.argmax()} of {self.num_envs} "
-                f"did not end its episode within its limit of {self.info.max_episode_steps:,} "
-                "steps: does a wrapper hide the end of episodes?"
+                f"{self.info.id}: {self._name(int(self._lengths.argmax()))} did not end its "
+                f"episode within its limit of {self.info.max_episode_steps:,} steps: does a "
+                "wrapper hide the end of episodes?"
             )
         self._num_lost = np.count_nonzero(lost)
         self._valid = ~lost
@@ -226,19 +226,22 @@ class NormalisedVectorEnv(VectorEnv):
         if isinstance(error, RldistillError):
             return type(error)(f"{self.info.id}, {when}: {error}")
         index = error.index if isinstance(error, SimulatorError) else None
-        which = "an environment" if index is None else f"environment {index}"
+        which = f"one of {self.num_envs} environments" if index is None else self._name(index)
         cause = _original(error)
         return EnvironmentFailure(
-            f"{self.info.id}: {which} of {self.num_envs} raised in {when}: "
-            f"{type(cause).__name__}: {cause}"
+            f"{self.info.id}: {which} raised in {when}: {type(cause).__name__}: {cause}"
         )
+
+    def _name(self, index: int) -> str:
+        """Counted as people count; its seed is the first one plus what stands before it."""
+        return f"environment number {index + 1} of {self.num_envs}"
 
     def _check_finite(self, values: Array, what: str) -> None:
         if values.dtype == np.uint8 or all_finite(values):
             return
         index = int(np.argwhere(~np.isfinite(values))[0][0])
         raise EnvironmentFailure(
-            f"{self.info.id}: environment {index} of {self.num_envs} returned a NaN or infinite "
+            f"{self.info.id}: {self._name(index)} returned a NaN or infinite "
             f"{what} in step {self._step_count} (0 is the reset); its simulation has diverged or "
             "its code divides by zero"
         )

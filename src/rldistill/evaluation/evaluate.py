@@ -13,18 +13,20 @@ import torch
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo
-from rldistill.errors import SettingError
+from rldistill.errors import SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
     Round,
+    count_envs,
     policy_actor,
     random_actor,
+    require_acting,
     task_info,
 )
 from rldistill.evaluation.summary import Costs, Sides, summarise
-from rldistill.evaluation.verdict import verdict
+from rldistill.evaluation.verdict import DEFAULT_FLOOR, verdict
 from rldistill.maths import stats
 from rldistill.teachers.load import load_teacher
 
@@ -49,7 +51,7 @@ class EvaluationSettings:
 
     episodes: int = 256
     num_envs: int | None = None
-    floor: float = 0.95
+    floor: float = DEFAULT_FLOOR
     seed: int = 0
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
@@ -82,22 +84,28 @@ def evaluate(
         settings: everything else.
 
     Returns:
-        The record of rldistill.evaluation.summary.summarise, and student_iqm, student_low,
-        student_high (95 % interval of the mean), student_std, mean_length, bytes, latency_seconds
-        (median of single decisions), task, backend, notes (on the task).
+        The record of rldistill.evaluation.summary.summarise, and task, backend, notes (on the
+        task), mean_length (of the policy's episodes, in steps); of student, teacher and random
+        policy each NAME_iqm, NAME_low and NAME_high (95 % interval of the mean) and NAME_std; of
+        student and teacher NAME_bytes and NAME_latency_seconds (median of single decisions).
+        What does not apply is None: all of the teacher and of the random policy without `against`.
 
     Raises:
         RldistillError: one of its kinds.
     """
+    if against is None and (settings.floor, settings.teacher_act) != (DEFAULT_FLOOR, Acting()):
+        raise SettingError("floor and teacher_act have no effect without a teacher: give against")
     started = time.perf_counter()
     spec = task_spec(task)
     info = task_info(spec)
     alone = against is None or against == policy
-    student = _load(policy, info, settings.vecnormalize if alone else None)
+    with between("policy", "task"):
+        student = _load(policy, info, settings.vecnormalize if alone else None)
     teacher = None if against is None else _load(against, info, settings.vecnormalize)
-    num_envs = settings.num_envs or min(64, settings.episodes)
-    if spec.vector_env is not None:
-        num_envs = int(spec.vector_env.num_envs)
+    require_acting(student, settings.student_act, "student_act")
+    if teacher is not None:
+        require_acting(teacher, settings.teacher_act, "teacher_act")
+    num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
     with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
         # A run of this seed chose its student on the seeds from 0 on: judge it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs
@@ -115,7 +123,15 @@ def evaluate(
     )
     costs = Costs(total_seconds=time.perf_counter() - started)
     record = summarise(outcome, alike, sides, costs)
-    return record | describe(student, info, played[0])
+    return (
+        record
+        | {"task": info.id, "backend": info.backend, "notes": list(info.notes)}
+        | {"mean_length": float(np.concatenate([one.lengths for one in played[0]]).mean())}
+        | describe("student", played[0], student)
+        | describe("teacher", played[1], teacher)
+        | describe("random", played[2], None)
+        | {"episodes": sum(len(one.returns) for one in played[0])}
+    )
 
 
 Returns = np.ndarray[Any, np.dtype[np.float64]]
@@ -159,25 +175,30 @@ def compare(
     return AgreementPair(on_student, on_teacher)
 
 
-def describe(student: NetworkPolicy, info: TaskInfo, rounds: list[Round]) -> dict[str, Any]:
-    """What evaluate says of the policy itself."""
-    returns = returns_of(rounds)
-    mean = stats.estimate(returns)
-    size = sum(p.numel() * p.element_size() for p in student.module.parameters())
-    return {
-        "task": info.id,
-        "backend": info.backend,
-        "notes": list(info.notes),
-        "student_return": mean.value,
-        "student_low": mean.low,
-        "student_high": mean.high,
-        "student_std": float(returns.std()),
-        "student_iqm": float(stats.iqm(returns)),
-        "mean_length": float(np.concatenate([one.lengths for one in rounds]).mean()),
-        "episodes": len(returns),
-        "student_bytes": size,
-        "latency_seconds": latency(student),
-    }
+def describe(name: str, rounds: list[Round], policy: NetworkPolicy | None) -> dict[str, Any]:
+    """What is said of one of the three: of its episodes, and of its network if it has one.
+
+    Every key is there whatever was played; what does not apply is None.
+    """
+    keys = ("return", "low", "high", "std", "iqm")
+    found: dict[str, Any] = dict.fromkeys(keys)
+    if rounds:
+        returns = returns_of(rounds)
+        mean = stats.estimate(returns)
+        numbers = (mean.value, mean.low, mean.high, float(returns.std()), float(stats.iqm(returns)))
+        found = dict(zip(keys, numbers, strict=True))
+    if name != "random":
+        found |= {
+            "bytes": None if policy is None else size_in_bytes(policy),
+            "latency_seconds": None if policy is None else latency(policy),
+        }
+    return {f"{name}_{key}": value for key, value in found.items()}
+
+
+def size_in_bytes(policy: NetworkPolicy) -> int:
+    """Memory of the numbers that choose an action (critics not counted)."""
+    tensors = (*policy.module.parameters(), *policy.module.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def latency(policy: NetworkPolicy) -> float:
@@ -209,4 +230,5 @@ def _load(source: Any, info: TaskInfo, vecnormalize: Path | None) -> NetworkPoli
         vecnormalize=vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
+        announce=None,
     )

@@ -13,7 +13,14 @@ import torch
 
 from rldistill.core import Acting, Policy
 from rldistill.evaluation.agreement import AgreementPair, agreement
-from rldistill.evaluation.scores import Actor, Arena, Round, policy_actor, random_actor
+from rldistill.evaluation.scores import (
+    Actor,
+    Arena,
+    Round,
+    policy_actor,
+    random_actor,
+    require_acting,
+)
 from rldistill.evaluation.sequential import SequentialVerdict
 from rldistill.evaluation.verdict import Verdict
 from rldistill.maths import stats
@@ -89,6 +96,9 @@ class Contestants:
     teacher_act: Acting
     student_act: Acting
     device: torch.device
+
+    def __post_init__(self) -> None:
+        require_acting(self.teacher, self.teacher_act, "teacher_act")
 
 
 @final

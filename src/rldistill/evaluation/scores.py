@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from rldistill.core import Acting, Policy
+from rldistill.core import Acting, DeterministicHead, Policy
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.vector import VectorEnv
@@ -149,6 +149,33 @@ def task_info(task: TaskSpec) -> TaskInfo:
     num_envs = 1 if task.vector_env is None else int(task.vector_env.num_envs)
     with make(task, num_envs, 0) as env:
         return env.info
+
+
+def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
+    """How many environments are stepped together.
+
+    Raises:
+        SettingError: a live vector environment has another number.
+    """
+    if task.vector_env is None:
+        return asked or default
+    count = int(task.vector_env.num_envs)
+    if asked not in (None, count):
+        raise SettingError(f"num_envs is {asked}; the vector environment given has {count}")
+    return count
+
+
+def require_acting(policy: Policy, act: Acting, setting: str) -> None:
+    """Sampling has no effect on a policy that gives one action and no distribution.
+
+    Raises:
+        SettingError: that is so here; `setting` is what the error calls it.
+    """
+    if not act.mode and isinstance(policy.info.head, DeterministicHead):
+        raise SettingError(
+            f"{setting} 'sample' has no effect: {policy.info.name} gives one action per state and "
+            "no distribution to sample from; leave it out"
+        )
 
 
 def training_seed(base_seed: int, round_index: int = 0) -> int:

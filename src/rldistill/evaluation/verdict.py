@@ -18,6 +18,7 @@ from rldistill.maths.betting import Contrast
 from rldistill.maths.stats import FloatArray
 
 LEVEL = 0.05  # one-sided probability of a wrong word
+DEFAULT_FLOOR = 0.95  # fraction of the teacher's return
 FEWEST_EPISODES = 64  # before `holds` or `fails`
 
 Word = Literal["holds", "fails", "unsure"]
@@ -65,7 +66,7 @@ def verdict(
     student_returns: ArrayLike,
     teacher_returns: ArrayLike,
     random_returns: ArrayLike,
-    floor: float = 0.95,
+    floor: float = DEFAULT_FLOOR,
     *,
     paired: bool = False,
     seed: int = 0,

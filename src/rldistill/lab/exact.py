@@ -38,6 +38,10 @@ class Problem:
         loss: l of the rows that leave it open; by default Hx(pi || pi_theta).
         teacher_values: V_pi [S] as the teacher believes it; by default exact.
         floor: the least probability whose logarithm is taken; the teacher is clamped there.
+
+    Raises:
+        ShapeError: the student or teacher_values are of another size than the world.
+        SettingError: teacher is no policy of this world.
     """
 
     mdp: Mdp
@@ -85,6 +89,8 @@ def exact_update(name: str, problem: Problem) -> Update:
 
     Raises:
         SettingError: an unknown row, or a loss given to a row that has its own or none.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), equation 1 and table 1.
     """
     row = checked_row(name, problem)
     return lambda theta: row_update(row, problem, theta)
@@ -94,7 +100,10 @@ def objective(name: str, problem: Problem) -> Objective:
     """The function of theta whose gradient the update is, larger is better.
 
     Raises:
-        SettingError: the row has none (Table 1, column "gradient of something").
+        SettingError: the row has none (Table 1, column "gradient of something"), is unknown, or
+            is given a loss that it does not use.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), table 1.
     """
     row = checked_row(name, problem)
     if not row.is_gradient:
@@ -103,7 +112,11 @@ def objective(name: str, problem: Problem) -> Objective:
 
 
 def checked_row(name: str, problem: Problem) -> ExactRow:
-    """The row, if this problem's loss has an effect on it."""
+    """The row, if this problem's loss has an effect on it.
+
+    Raises:
+        SettingError: an unknown row, or a loss given to a row that has its own or none.
+    """
     row = get_row(name)
     if problem.loss is not None and not row.has_loss:
         own = "has its own loss" if row.has_reverse_loss else "has no loss"
@@ -123,7 +136,9 @@ def loss_of(row: ExactRow, problem: Problem) -> Loss | None:
 def gate(row: ExactRow, problem: Problem, policy: FloatArray) -> FloatArray:
     """[S]: 1 where the loss counts, else 0.
 
-    Proposition 2: l counts where V_pi(s) - V_pi_theta(s) > 0.
+    l counts where V_pi(s) - V_pi_theta(s) > 0.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), proposition 2.
     """
     if not row.gated:
         return np.ones(problem.mdp.num_states)

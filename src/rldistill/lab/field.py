@@ -57,7 +57,11 @@ def jacobian(
 def central_difference(
     update: Update, theta: FloatArray, coordinate: int, width: float
 ) -> FloatArray:
-    """(update(theta + h e) - update(theta - h e)) / 2h [P]."""
+    """(update(theta + h e) - update(theta - h e)) / 2h [P].
+
+    Raises:
+        ShapeError, NotFiniteError: as checked.
+    """
     ahead, behind = theta.copy(), theta.copy()
     ahead[coordinate] += width
     behind[coordinate] -= width
@@ -65,7 +69,12 @@ def central_difference(
 
 
 def checked(update: Update, theta: FloatArray) -> FloatArray:
-    """update(theta), if it is finite and of theta's shape."""
+    """update(theta), if it is finite and of theta's shape.
+
+    Raises:
+        ShapeError: it has another shape.
+        NotFiniteError: it holds NaN or infinity.
+    """
     value = np.asarray(update(theta), dtype=np.float64)
     if value.shape != theta.shape:
         raise ShapeError(f"the update must have theta's shape {theta.shape}, got {value.shape}")
@@ -123,6 +132,13 @@ def examine(update: Update, points: FloatArray, max_coordinates: int = 60) -> Ev
         update: theta [P] -> [P].
         points: [N, P].
         max_coordinates: of theta, per point.
+
+    Raises:
+        ShapeError: points are not [N, P], or the update has another shape than theta.
+        SettingError: max_coordinates is below 1.
+        NotFiniteError: the update is NaN or infinite near a point.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), theorem 1, argues with the same symmetry.
     """
     if points.ndim != 2 or not points.size:
         raise ShapeError(f"points must be [N, P] with N, P of at least 1, got {points.shape}")
@@ -169,6 +185,9 @@ def work_around(
         theta: [P] the centre.
         pair: the two coordinates that span the circle; equal ones span none.
         radius: in units of theta.
+
+    Raises:
+        ShapeError, NotFiniteError: as checked.
 
     >>> round(work_around(lambda x: np.array([-x[1], x[0]]), np.zeros(2), (0, 1), 1.0), 6)
     6.283185

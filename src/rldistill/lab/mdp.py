@@ -124,6 +124,11 @@ def from_tables(name: str, start: FloatArray, transitions: FloatArray, rewards: 
         transitions: [S, A, S]; what a row lacks to 1 ends the episode.
         rewards: [S, A], received whatever the outcome.
 
+    Raises:
+        ShapeError: the tables do not belong together.
+        SettingError: a row is no distribution, an episode never ends, or memory does not suffice.
+        NotFiniteError: a reward is NaN or infinite.
+
     >>> bandit = from_tables("bandit", np.ones(1), np.zeros((1, 2, 1)), np.array([[0.0, 1.0]]))
     >>> bandit.num_states, bandit.num_actions, bandit.ends.tolist()
     (1, 2, [[1.0, 1.0]])
@@ -218,7 +223,11 @@ def check_memory(name: str, num_states: int, num_effects: int, num_actions: int)
 
 
 def check_shapes(mdp: Mdp) -> None:
-    """Raise ShapeError unless the arrays of an Mdp belong together."""
+    """The arrays of an Mdp belong together.
+
+    Raises:
+        ShapeError: they do not; the message has both shapes.
+    """
     if mdp.start.ndim != 1 or mdp.effects.ndim != 1 or mdp.chances.ndim != 3:
         raise ShapeError(
             f"{mdp.name}: start must be [S], effects [A] and chances [S, B, K], got "
@@ -240,7 +249,11 @@ def check_shapes(mdp: Mdp) -> None:
 
 
 def check_chances(what: str, chances: NDArray[Any]) -> None:
-    """Raise SettingError unless the last axis holds probabilities that sum to 1."""
+    """The last axis holds probabilities that sum to 1.
+
+    Raises:
+        SettingError: it does not.
+    """
     if not np.isfinite(chances).all() or chances.min() < 0:
         raise SettingError(f"{what} must be probabilities, got {chances.min()}")
     off = np.abs(chances.sum(axis=-1) - 1.0).max()

@@ -19,6 +19,9 @@ class Student:
         num_actions: A.
         features: [S, A, P]: logits(s, a) = features(s, a) . theta. None is the tabular student:
             theta holds one logit per state and action, in this order.
+
+    Raises:
+        ShapeError: features are not [S, A, P].
     """
 
     num_states: int
@@ -38,7 +41,11 @@ class Student:
         return int(self.features.shape[2])
 
     def log_policy(self, theta: FloatArray) -> FloatArray:
-        """log pi_theta [S, A]."""
+        """log pi_theta [S, A].
+
+        Raises:
+            ShapeError: theta is not [P].
+        """
         if theta.shape != (self.num_parameters,):
             raise ShapeError(f"theta must be [P] = {(self.num_parameters,)}, got {theta.shape}")
         if self.features is None:
@@ -46,7 +53,11 @@ class Student:
         return log_softmax(self.features @ theta)
 
     def policy(self, theta: FloatArray) -> FloatArray:
-        """pi_theta [S, A]."""
+        """pi_theta [S, A].
+
+        Raises:
+            ShapeError: theta is not [P].
+        """
         return np.exp(self.log_policy(theta))
 
     def pull(self, slope: FloatArray) -> FloatArray:
@@ -107,6 +118,8 @@ class LinearLoss:
 
     Attributes:
         weights: [S, A].
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), table 1, row exp. entropy regularised.
     """
 
     weights: FloatArray

@@ -66,6 +66,11 @@ def counterexample_world(settings: WorldSettings) -> Problem:
     s0 -L-> sL, s0 -R-> sR. sL: L pays -1, R -2; sR: L pays 0, R -3; then the episode ends.
     theta = (a, b): pi(R | s0) = sigmoid(a), pi(R | sL) = pi(R | sR) = sigmoid(b).
     The teacher takes R in sR with chance 0.98 and is undecided elsewhere.
+
+    Raises:
+        SettingError: a size or a number of actions is given.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), figure 2.
     """
     if settings.size is not None or settings.num_actions is not None:
         raise SettingError("the counterexample has 3 states and 2 actions; give no size or actions")
@@ -86,6 +91,8 @@ def figure2_loss(problem: Problem) -> LinearLoss:
 
     Raises:
         SettingError: another world than the counterexample.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), figure 2.
     """
     if problem.mdp.name != "counterexample":
         raise SettingError(
@@ -102,6 +109,11 @@ def corridor_world(settings: WorldSettings) -> Problem:
     Actions left and right; the episode ends with chance 0.01 after every step. The paper does not
     say how long it is: 19 cells is a guess, from the values that its Fig. 6 shows for the best
     policy (0.95; here 0.91) and for TD + V_0 (0.35; here 0.35).
+
+    Raises:
+        SettingError: fewer than 3 cells, or more than memory allows.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), figure 6 and appendix.
     """
     cells = size_of("corridor", settings, default=19, least=3)
     check_memory("corridor", cells - 2, 2, 2)
@@ -130,7 +142,11 @@ def killed(name: str, start: FloatArray, successors: IntArray, rewards: FloatArr
 
 
 def grid_world(settings: WorldSettings) -> Problem:
-    """One random grid world; see rldistill.lab.grid."""
+    """One random grid world; see rldistill.lab.grid.
+
+    Raises:
+        SettingError: a side below 2, or more cells than memory allows.
+    """
     side = size_of("grid", settings, default=20, least=2)
     rng = np.random.default_rng(settings.seed)
     return with_teacher(random_grid(rng, GridSettings(side=side)), settings)
@@ -141,6 +157,9 @@ def chain_world(settings: WorldSettings) -> Problem:
 
     Going on fails with chance 0.1, which ends the episode with nothing. With one state it is a
     bandit.
+
+    Raises:
+        SettingError: no state, or more states than memory allows.
     """
     num_states = size_of("chain", settings, default=5, least=1)
     check_memory("chain", num_states, 2, 2)
@@ -155,7 +174,11 @@ def chain_world(settings: WorldSettings) -> Problem:
 
 
 def random_world(settings: WorldSettings) -> Problem:
-    """A random Mdp with a uniformly drawn teacher policy; see random_mdp."""
+    """A random Mdp with a uniformly drawn teacher policy; see random_mdp.
+
+    Raises:
+        SettingError: no state, no action, or more of them than memory allows.
+    """
     num_states = size_of("random", settings, default=5, least=1)
     num_actions = 3 if settings.num_actions is None else settings.num_actions
     if num_actions < 1:
@@ -171,6 +194,9 @@ def random_mdp(rng: np.random.Generator, num_states: int, num_actions: int) -> M
 
     Start and successors are drawn from a flat Dirichlet distribution, every step ends the episode
     with a chance from [0.1, 0.5] of its own, and rewards are standard normal.
+
+    Raises:
+        SettingError: more states and actions than memory allows.
     """
     check_memory("random", num_states, num_actions, num_actions)
     shape = (num_states, num_actions)
@@ -201,7 +227,11 @@ def pad_with_copies(mdp: Mdp, num_actions: int) -> Mdp:
 
 
 def with_teacher(mdp: Mdp, settings: WorldSettings) -> Problem:
-    """A tabular student, and softmax(Q* / temperature) as teacher."""
+    """A tabular student, and softmax(Q* / temperature) as teacher.
+
+    Raises:
+        SettingError: fewer actions than the world has, or more than memory allows.
+    """
     if settings.num_actions is not None:
         mdp = pad_with_copies(mdp, settings.num_actions)
     table = value_iteration(mdp).action_values

@@ -5,9 +5,8 @@ averages nothing. p is where samples come from; q is what is being compared to
 it. To sharpen a policy with a temperature, divide its logits before the call.
 
 A logit of -inf masks an action. Where that makes a result inf, its gradient is still finite (and
-0, but for q in kl and nll): one such state shows in the loss and does not ruin the weights. The
-exception is kl: the gradient of p is then NaN (for KL(student || teacher) use reverse_kl), and so
-is kl itself where a p(a) that rounds to 0 from a finite logit meets a mask of q.
+0, but for q in nll): one such state shows in the loss and does not ruin the weights. An action
+whose p(a) is 0, also by rounding from a finite logit, adds nothing, whatever q says of it.
 """
 
 import math
@@ -30,10 +29,10 @@ def kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
         q_logits: [..., A].
 
     Returns:
-        [...] in nats, >= 0; inf where p takes an action that q never takes.
+        [...] in nats, >= 0; inf, with gradient 0, where p takes an action that q never takes.
 
     Raises:
-        ShapeError: the action axes differ.
+        ShapeError: the action axes differ, or the other axes do not broadcast.
 
     Source: Rusu et al. 2016 (arXiv:1511.06295), KL loss, with teacher logits / tau.
 
@@ -42,10 +41,7 @@ def kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     """
     _check_same_actions("kl", p_logits, q_logits)
     log_p, log_q = p_logits.log_softmax(-1), q_logits.log_softmax(-1)
-    # An action with p(a) = 0 adds 0, but -inf minus -inf is NaN and would poison
-    # the gradient; so drop it before the product, not after.
-    log_ratio = torch.where(log_p > -torch.inf, log_p - log_q, 0.0)
-    return (log_p.exp() * log_ratio).sum(-1)
+    return _expectation(log_p, log_p - log_q)
 
 
 def reverse_kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:

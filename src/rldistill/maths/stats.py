@@ -129,6 +129,30 @@ def estimate(
     return Estimate(value, *_percentiles(spread, level))
 
 
+def unseen_share(num_episodes: int, level: float = 0.95) -> float:
+    """Largest share of episodes p that none of n episodes may have shown: (1 - p)^n = 1 - level.
+
+    It is what n equal returns leave open, where a bootstrap interval has no width: at confidence
+    `level` fewer than this share of episodes return anything else. About 3 / n at 0.95.
+
+    Args:
+        num_episodes: n >= 1, independent.
+        level: one-sided confidence, in (0, 1).
+
+    Raises:
+        SettingError: n below 1, or level out of range.
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits", for 0 of n.
+
+    >>> round(unseen_share(256), 4)
+    0.0116
+    """
+    if num_episodes < 1:
+        raise SettingError(f"num_episodes must be at least 1; got {num_episodes}")
+    _check_level(level)
+    return 1.0 - (1.0 - level) ** (1.0 / num_episodes)
+
+
 def fraction(student: FloatArray, teacher: FloatArray, random: FloatArray) -> float | None:
     """(S - R) / (T - R), mean returns; None where the teacher's is not above the random policy's.
 
@@ -160,6 +184,12 @@ def fraction_interval(
 
     Raises:
         SettingError: level or resamples out of range.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
+
+    >>> nine, ten, zero = np.full(4, 9.0), np.full(4, 10.0), np.zeros(4)
+    >>> fraction_interval((nine, ten, zero), paired=False)
+    (0.9, 0.9)
     """
     sizes = tuple(sample.size for sample in returns)
     if min(sizes) < 2:
@@ -185,8 +215,12 @@ def _chunks(size: int, resamples: int) -> list[int]:
     return [min(rows, resamples - start) for start in range(0, resamples, rows)]
 
 
-def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise SettingError(f"level must lie in (0, 1); got {level}")
+
+
+def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
+    _check_level(level)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

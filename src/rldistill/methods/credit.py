@@ -10,6 +10,7 @@ counts 0; a truncated step bootstraps.
 """
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import final
 
 from rldistill.errors import SettingError
@@ -49,9 +50,13 @@ class Credit:
 
     def __post_init__(self) -> None:
         weights = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "one_step"}
-        wrong = [f"{name} {weight:g}" for name, weight in weights.items() if not weight >= 0.0]
+        wrong = [
+            f"{name} {weight:g}" for name, weight in weights.items() if not 0.0 <= weight < inf
+        ]
         if wrong:
-            raise SettingError(f"Credit: weights must be at least 0, got {', '.join(wrong)}")
+            raise SettingError(
+                f"Credit: weights must be finite and at least 0, got {', '.join(wrong)}"
+            )
         if not any(weights.values()):
             raise SettingError("Credit: one weight must be above 0; a row without credit has none")
         if self.bootstrap and not self.one_step:

@@ -1,5 +1,6 @@
 """Method: one row of the table. A new row is data; it needs no new code."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -226,18 +227,35 @@ class Method:
                 f"{self.memory} and {self.round_steps}"
             )
         weights = [self.loss_weight.at(i) for i in (0, LAST_ROUND)]
-        if min(weights) < 0.0 or max(weights) == 0.0:
+        # Not "below 0", which NaN is not.
+        if not (min(weights) >= 0.0 and 0.0 < max(weights) < math.inf):
             raise SettingError(
-                f"{self.name}: loss_weight must be at least 0 and somewhere above; a row without a "
-                f"loss has loss=None. It goes from {weights[0]:g} to {weights[1]:g}"
+                f"{self.name}: loss_weight must be finite, at least 0 and somewhere above; a row "
+                f"without a loss has loss=None. It goes from {weights[0]:g} to {weights[1]:g}"
             )
         if self.is_actor_critic:
             self._check_actor_critic()
         elif self.loss is None:
             raise SettingError(f"{self.name}: neither a loss nor a credit: nothing to learn from")
-        elif self.proximal:
-            raise SettingError(f"{self.name}: proximal has no effect without credit or a gate")
+        self._check_effects()
         check_learner(self)
+
+    def _check_effects(self) -> None:
+        idle = {
+            "js_beta": self.js_beta != 0.5 and self.loss != "js",
+            "loss_weight": self.loss_weight != ALWAYS and self.loss is None,
+            "proximal": self.proximal and not self.is_actor_critic,
+            "actor_critic": self.actor_critic != ActorCritic() and not self.is_actor_critic,
+        }
+        without = {"js_beta": "the loss js", "loss_weight": "a loss"}
+        for name, has_none in idle.items():
+            if has_none:
+                what = without.get(name, "credit or a gate")
+                raise SettingError(f"{self.name}: {name} has no effect without {what}")
+        if not 0.0 < self.js_beta < 1.0:
+            raise SettingError(
+                f"{self.name}: js_beta must lie between 0 and 1, both excluded; got {self.js_beta}"
+            )
 
     def _check_actor_critic(self) -> None:
         acts = [self.control.teacher_share.at(i) for i in (0, LAST_ROUND)]

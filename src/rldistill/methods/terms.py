@@ -31,6 +31,8 @@ LOSSES = ("nll", "mse", "kl", "reverse_kl", "js", "cross_entropy", "reverse_cros
 # (a masked action, a sharpened softmax) counts as this: one action must not cost infinitely much.
 # For a density: per action dimension.
 FLOOR = 1e-8
+# The losses with log pi in them.
+_LOG_TEACHER = ("reverse_kl", "reverse_cross_entropy")
 _DISCRETE = (CategoricalHead, QValueHead)
 _Pairwise = Callable[[Tensor, Tensor], Tensor]
 _Normal = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -116,7 +118,7 @@ class Alignment:
         if self.loss == "mse" and isinstance(self.teacher_head, QValueHead):
             # The level of a Q-value has a meaning; that of a logit has none.
             return categorical.squared_error(teacher_logits, student_logits)
-        if self.loss in ("reverse_kl", "reverse_cross_entropy"):
+        if self.loss in _LOG_TEACHER:
             teacher_logits = teacher_logits.log_softmax(-1).clamp(min=math.log(FLOOR))
         return _CATEGORICAL[self.loss](teacher_logits, student_logits)
 
@@ -257,6 +259,22 @@ def _check_family(teacher: Head, student: Head) -> None:
     alike = alike or (isinstance(teacher, _DISCRETE) and isinstance(student, _DISCRETE))
     if not alike or teacher.num_outputs != student.num_outputs:
         raise ShapeError(f"no loss is defined between a {teacher} teacher and a {student} student")
+
+
+def num_floored(method: Method, alignment: Alignment, teacher_raw: Tensor) -> int:
+    """How many of the teacher's probabilities are taken for FLOOR, where log pi counts.
+
+    Args:
+        method: the row; 0 unless it credits log pi or has it in its loss.
+        alignment: its loss, with its temperature.
+        teacher_raw: [N, outputs] of a discrete teacher; 0 for continuous actions.
+    """
+    credited = method.credit is not None and method.credit.log_teacher > 0.0
+    teacher = alignment.teacher_head(teacher_raw)
+    if not (credited or method.loss in _LOG_TEACHER) or not isinstance(teacher, Categorical):
+        return 0
+    log_p = (teacher.logits / alignment.teacher_temperature).log_softmax(-1)
+    return int((log_p < math.log(FLOOR)).sum())
 
 
 def needs_action_gap(method: Method, teacher_head: Head) -> bool:

@@ -33,7 +33,7 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
 
 
 def make_request(recipe: Recipe, *, command: str, force: bool, resume: Path | None) -> Request:
-    """The request of a recipe."""
+    """The request of a recipe; live objects in it stay what recipe.toml says of them."""
     return Request(
         teacher=recipe.teacher,
         task=recipe.task,

@@ -1,18 +1,36 @@
 """Recipe: the settings of one run, from a TOML file, from flags, or from both."""
 
 import json
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.runs import RunFolder
+from rldistill.runs import RunFolder, is_live_object
 
 LARGEST_RECIPE = 1 << 20
 
 Act = Literal["mode", "sample"]
+# With data alone nothing is played or judged: these have no effect then.
+NEEDS_TEACHER = (
+    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "teacher_act",
+    "student_act",
+)  # fmt: skip
+# Kinds of pydantic, in words of a user.
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "bool": "true or false",
+    "dict": "a table, name = value",
+    "tuple": "a list",
+    "path": "a path",
+}
+BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 class Recipe(BaseModel):
@@ -29,7 +47,7 @@ class Recipe(BaseModel):
     num_envs: int | None = Field(default=None, ge=1, le=65_536)
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: str = "auto"
+    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
     env_kwargs: dict[str, Any] = Field(default_factory=dict)
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
@@ -52,7 +70,31 @@ class Recipe(BaseModel):
             raise SettingError("a teacher is required (or --data with recorded labels)")
         if self.task is None and self.data is None:
             raise SettingError("a task is required, for example --task LunarLander-v3")
+        if self.data is not None:
+            self._check_effects()
         return self
+
+    def _check_effects(self) -> None:
+        """Offline no environment is stepped to learn from; without a teacher, none at all."""
+        if self.num_envs is not None:
+            raise SettingError(
+                "num_envs has no effect with data: what is learnt from is recorded already; leave "
+                "it out"
+            )
+        if self.teacher is not None:
+            return
+        fields = type(self).model_fields
+        given = [
+            name
+            for name in NEEDS_TEACHER
+            if getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        ]
+        if given:
+            raise SettingError(
+                f"{', '.join(given)}: of no effect without a teacher, since recorded labels are "
+                "learnt from and nothing is played. Leave it out, or name the TEACHER that labels "
+                "the data anew and that the student is judged against"
+            )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -104,10 +146,38 @@ def make_recipe(*sources: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        problems = [
-            f"{_place(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-        ]
+        problems = [in_words(problem) for problem in error.errors()]
         raise SettingError("; ".join(problems)) from error
+
+
+def refuse_live_objects(recipe: Recipe) -> None:
+    """For the command line, which has none.
+
+    Raises:
+        SettingError: the recipe is of a run that a Python program made with live objects.
+    """
+    for name in ("teacher", "task", "student"):
+        value = getattr(recipe, name)
+        if is_live_object(value):
+            raise SettingError(
+                f"the {name} of this run is {value} of a Python program, which the command line "
+                f"cannot make: continue it there with rldistill.resume(RUN, {name}=...)"
+            )
+    require_whole(recipe.env_kwargs)
+
+
+def require_whole(env_kwargs: Mapping[str, Any]) -> None:
+    """Check that keyword arguments from a run folder are all there.
+
+    Raises:
+        SettingError: one was a live object, which is in no file.
+    """
+    for name, value in env_kwargs.items():
+        if is_live_object(value):
+            raise SettingError(
+                f"the environment's {name} was {value}, which is in no file: give the whole task "
+                "again in Python, rldistill.resume(RUN, task=TaskSpec(...))"
+            )
 
 
 def parse_env_kwargs(text: str) -> dict[str, Any]:
@@ -142,5 +212,22 @@ def _json_or_text(value: str) -> Any:
         return value
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return f"{'.'.join(map(str, location))}: " if location else ""
+def in_words(problem: Mapping[str, Any]) -> str:
+    """One problem that pydantic found: which setting, what is required, what came.
+
+    >>> in_words({"type": "int_parsing", "loc": ("steps",), "input": "many", "msg": "..."})
+    "steps must be a whole number, got 'many'"
+    """
+    name, given = ".".join(map(str, problem["loc"])), problem["input"]
+    limits: dict[str, Any] = problem.get("ctx", {})
+    if problem["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", limits["expected"])
+        near = did_you_mean(str(given), known)
+        return f"{name} must be one of {', '.join(known)}, got {given!r}" + (near and f".{near}")
+    for bound, words in BOUNDS.items():
+        if bound in limits:
+            return f"{name} must be {words} {limits[bound]:,}, got {given!r}"
+    kind = KINDS.get(problem["type"].partition("_")[0])
+    if kind is None:
+        return f"{name}: ".removeprefix(": ") + problem["msg"].removeprefix("Value error, ")
+    return f"{name} must be {kind}, got {given!r}"

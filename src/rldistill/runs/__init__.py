@@ -8,13 +8,21 @@ from rldistill.runs.files import (
     sync_folder,
     to_json,
 )
-from rldistill.runs.folder import RunFolder, default_run_path, list_runs
+from rldistill.runs.folder import (
+    RunFolder,
+    default_run_path,
+    is_live_object,
+    list_runs,
+    live_object,
+)
 
 __all__ = [
     "RunFolder",
     "atomic_write",
     "default_run_path",
+    "is_live_object",
     "list_runs",
+    "live_object",
     "lock_folder",
     "read_json",
     "storage_advice",

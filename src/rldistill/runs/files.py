@@ -71,7 +71,11 @@ def atomic_write(path: Path, data: bytes | str) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """os.write until nothing is left: one call may write less than it was given."""
+    """os.write until nothing is left: one call may write less than it was given.
+
+    Raises:
+        OSError: as os.write.
+    """
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -127,7 +131,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def parse_object(text: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in text; for anything else a RunFolderError that begins with where."""
+    """The JSON object in text.
+
+    Raises:
+        RunFolderError: it is anything else, or damaged; the message begins with `where`.
+    """
     try:
         value = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:

@@ -38,6 +38,7 @@ from rldistill.runs.files import (
 FORMAT = "rldistill run"
 FORMAT_VERSION = 1
 MAX_LINE_BYTES = 2**20  # of metrics.jsonl
+_LIVE = "(a live object: "
 
 
 @final
@@ -83,6 +84,9 @@ class RunFolder:
     def create(cls, path: Path | str, force: bool = False) -> "RunFolder":
         """Make a new run folder, parents included; an empty folder is taken as it is.
 
+        So is that of a run which ended before it saved a student: nothing of value lies in it, and
+        the same command may be given again.
+
         Args:
             path: the folder.
             force: empty an existing run folder first. Only files that a run makes are deleted; a
@@ -113,16 +117,22 @@ class RunFolder:
         names = {path.name for path in self.root.iterdir() if not is_scaffolding(path.name)}
         if self.mark.name in names:
             _read_mark(self.root)
-            if not force:
+            if not force and self.has_results:
                 raise RunFolderError(
                     f"{self.root} already holds a run: choose another folder with --out, continue "
-                    "it with --resume, or replace it with --force"
+                    "it with --resume (rldistill.resume in Python), or replace it with --force"
                 )
         elif names:
             raise RunFolderError(
                 f"{self.root} is not empty and is not a run folder; it will not be overwritten, "
                 "even with --force: choose another folder with --out"
             )
+
+    @property
+    def has_results(self) -> bool:
+        """Whether anything lies here that would be missed: a student, a checkpoint, a verdict."""
+        results = (self.student_json, self.student_safetensors, self.verdict_json, self.checkpoint)
+        return any(path.exists() for path in results)
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
@@ -254,3 +264,21 @@ def default_run_path(task: str, student: str, parent: Path = Path("runs")) -> Pa
         number += 1
         path = parent / f"{name}-{number}"
     return path
+
+
+def live_object(name: str) -> str:
+    """What stands in files for an object of a Python program, which no file can hold.
+
+    >>> live_object("MyNet")
+    '(a live object: MyNet)'
+    """
+    return f"{_LIVE}{name})"
+
+
+def is_live_object(value: object) -> bool:
+    """Whether live_object wrote a value.
+
+    >>> is_live_object(live_object("MyNet")), is_live_object("mlp:8")
+    (True, False)
+    """
+    return isinstance(value, str) and value.startswith(_LIVE)

@@ -61,15 +61,15 @@ def make_student(
 
 
 def another_like(student: NetworkPolicy) -> NetworkPolicy:
-    """A policy of the same architecture on the same device, with random weights of its own.
+    """An MLP on the same device with the same inputs and head, and random weights of its own.
 
-    Args:
-        student: made by make_student.
+    It has the layers of an MLP student; beside a live module, two of 64.
     """
     old = student.module
-    assert isinstance(old, Mlp)
-    module = Mlp(old.spec, old.num_inputs, old.head).to(student.device)
-    return NetworkPolicy(module, replace(student.info, fingerprint="", source=""))
+    spec = old.spec if isinstance(old, Mlp) else MlpSpec(hidden=(64, 64))
+    module = Mlp(spec, math.prod(student.info.observation_shape), student.info.head)
+    info = replace(student.info, name=str(spec), fingerprint="", source="", notes=())
+    return NetworkPolicy(module.to(student.device), info)
 
 
 def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:

@@ -1,6 +1,7 @@
 """Students on disk: student.safetensors (weights) and student.json (what they mean).
 
-Both are plain data: reading them runs nothing.
+Both are plain data: reading them runs nothing. A student whose architecture is a class of the
+user's own is saved by its weights and the name of that class, and read back into such a module.
 """
 
 import hashlib
@@ -12,49 +13,70 @@ from typing import Any, final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_from_json, head_to_json
-from rldistill.errors import NotFiniteError, RunFolderError, SettingError, TeacherFileError
-from rldistill.runs import atomic_write, read_json, to_json
+from rldistill.errors import (
+    NotFiniteError,
+    RunFolderError,
+    SettingError,
+    ShapeError,
+    TeacherFileError,
+)
+from rldistill.runs import atomic_write, live_object, read_json, to_json
 from rldistill.students.mlp import Mlp, num_parameters
 from rldistill.students.specs import MlpSpec, parse_spec
+from rldistill.students.weights import differences, num_numbers, serialise
 
 FORMAT = 1
 WEIGHTS, CARD = "student.safetensors", "student.json"
 # The header of a safetensors file, beside the numbers.
 LARGEST_HEADER = 1 << 20
 MOST_INPUTS = 1 << 24
+# Of a student whose architecture the file does not tell.
+LARGEST_WEIGHTS = 1 << 32
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# A name that can be shown on a terminal, whoever wrote the file.
+_CLASS = re.compile(r"[\w.<>() -]{1,200}")
 
 
 def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> None:
     """Write student.safetensors and student.json into folder, each atomically.
 
-    The normaliser is folded into the weights where it is affine. The JSON names the sha256 of the
-    weights, so that a pair torn apart by a crash between the two writes is seen when it is read.
+    The normaliser of an MLP is folded into the weights where it is affine. The JSON names the
+    sha256 of the weights, so that a pair torn apart by a crash between the two writes is seen when
+    it is read.
 
     Args:
-        student: a policy made by make_student.
+        student: a policy made by make_student, or of a module of the user's own.
         card: what else to record (task, teacher's fingerprint, versions, seed, command).
 
     Raises:
         RunFolderError: the folder is not writable or the disk is full; the old pair is intact.
     """
-    module = student.module
-    assert isinstance(module, Mlp)
-    folded = module.folded()
-    weights = save_tensors({name: x.contiguous() for name, x in folded.state_dict().items()})
+    network = student.module
+    if isinstance(network, Mlp):
+        network = network.folded()
+        what: dict[str, Any] = {
+            "architecture": str(network.spec),
+            "normaliser": network.normaliser is not None,
+            "parameters": num_parameters(network),
+        }
+    else:
+        name = re.sub(r"[^\w.<>() -]", "_", student.info.name)[:200]
+        what = {
+            "architecture": live_object(name),
+            "own_class": name,
+            "parameters": num_numbers(network),
+        }
+    weights = serialise(network, student.info.name)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         **card,
         "format": FORMAT,
-        "architecture": str(folded.spec),
+        **what,
         "observation_shape": list(student.info.observation_shape),
-        "normaliser": folded.normaliser is not None,
         "head": head_to_json(student.info.head),
-        "parameters": num_parameters(folded),
         "weights_sha256": digest,
     }
     # The previous pair stays readable until the new JSON is in place: weights lie under their hash.
@@ -65,52 +87,85 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
         old.unlink(missing_ok=True)
 
 
-def load_student(path: Path) -> NetworkPolicy:
+def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
     """Load a student from a run folder, a student.safetensors or a student.json.
 
+    Args:
+        path: one of these.
+        module: for a student of the user's own class: gets the weights, and goes into evaluation
+            mode; untouched where they do not fit.
+
     Raises:
-        TeacherFileError: files missing, damaged or not belonging together.
+        TeacherFileError: files missing, damaged or not belonging together, or a module is needed.
+        ShapeError: the weights are not those of the module.
+        SettingError: a module is given and not needed.
         NotFiniteError: a weight is NaN or infinite.
     """
     if not path.is_dir() and path.name not in (WEIGHTS, CARD):
         raise TeacherFileError(f"{path} is neither a run folder nor a {WEIGHTS} or {CARD}")
     folder = path if path.is_dir() else path.parent
     card = _read_card(folder / CARD)
-    module = card.empty_module()
-    tensors = _read_tensors(folder, card, module)
-    module.to_empty(device="cpu").load_state_dict(tensors)
+    network = _network_for(card, module, path)
+    tensors = _read_tensors(folder, card, network)
+    buffers = {name for name, _ in network.named_buffers()} if card.spec is None else set[str]()
     for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
+        # A buffer of a module of others may be infinite on purpose, as masks are.
+        wrong = tensor.isnan() if name in buffers else ~tensor.isfinite()
+        if bool(wrong.any()):
             raise NotFiniteError(f"{folder}: weight {name} holds NaN or infinity")
-    count = num_parameters(module)
+    if module is None:
+        network.to_empty(device="cpu")
+    network.load_state_dict(tensors)
+    count = num_parameters(network) if isinstance(network, Mlp) else num_numbers(network)
     info = PolicyInfo(
-        name=str(card.spec),
+        name=card.name,
         framework="rldistill",
-        observation_shape=(card.num_inputs,),
+        observation_shape=card.observation_shape,
         head=card.head,
         acting_parameters=count,
         parameters=count,
         fingerprint=card.sha256,
         source=str(path),
     )
-    return NetworkPolicy(module.eval(), info)
+    return NetworkPolicy(network.eval(), info)
+
+
+def _network_for(card: "_Card", module: nn.Module | None, path: Path) -> nn.Module:
+    """What the weights go into.
+
+    Raises:
+        TeacherFileError: the card does not tell the architecture, and no module is given.
+        SettingError: it does, and one is.
+    """
+    if card.spec is None and module is None:
+        raise TeacherFileError(
+            f"{path}: its student is a {card.name}, a live object of the Python program that made "
+            "it; only its weights are here, and files and the command line cannot make a network "
+            f"of them. In Python: load_policy({str(path)!r}, module=...) with such a {card.name}"
+        )
+    if card.spec is not None and module is not None:
+        raise SettingError(
+            f"module has no effect: {path} holds a {card.spec}, which is made without one"
+        )
+    return card.empty_mlp(card.spec) if card.spec is not None else module or nn.Identity()
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Card:
-    """What student.json says of the network, every field checked."""
+    """What student.json says of the network, every field checked; spec None: a class of others."""
 
-    spec: MlpSpec
-    num_inputs: int
+    name: str
+    spec: MlpSpec | None
+    observation_shape: tuple[int, ...]
     head: Head
     normaliser: bool
     sha256: str
 
-    def empty_module(self) -> Mlp:
+    def empty_mlp(self, spec: MlpSpec) -> Mlp:
         """The network without any memory for its weights, however large the card says it is."""
         with torch.device("meta"):
-            module = Mlp(self.spec, self.num_inputs, self.head)
+            module = Mlp(spec, self.observation_shape[0], self.head)
         if module.normaliser is not None and self.normaliser:
             module.normaliser.stays = True
         else:
@@ -138,40 +193,68 @@ def _read_card(path: Path) -> _Card:
 def _card(record: dict[str, Any]) -> _Card:
     match record:
         case {
+            "own_class": str(name),
+            "observation_shape": [*shape],
+            "head": head,
+            "weights_sha256": str(sha256),
+        } if _CLASS.fullmatch(name) and _is_shape(shape) and _SHA256.fullmatch(sha256):
+            return _Card(
+                name=name,
+                spec=None,
+                observation_shape=tuple(shape),
+                head=head_from_json(head),
+                normaliser=False,
+                sha256=sha256,
+            )
+        case {
             "architecture": str(architecture),
-            "observation_shape": [int(num_inputs)],
+            "observation_shape": [num_inputs],
             "head": head,
             "normaliser": bool(normaliser),
             "weights_sha256": str(sha256),
-        } if 1 <= num_inputs <= MOST_INPUTS and _SHA256.fullmatch(sha256):
+        } if _is_shape([num_inputs]) and _SHA256.fullmatch(sha256):
+            spec = parse_spec(architecture)
             return _Card(
-                spec=parse_spec(architecture),
-                num_inputs=int(num_inputs),
+                name=str(spec),
+                spec=spec,
+                observation_shape=(num_inputs,),
                 head=head_from_json(head),
                 normaliser=normaliser,
                 sha256=sha256,
             )
         case _:
             raise SettingError(
-                "architecture, observation_shape [O], head, normaliser or weights_sha256 is "
-                "missing or is not what it should be"
+                "architecture (or own_class), observation_shape, head, normaliser or "
+                "weights_sha256 is missing or is not what it should be"
             )
 
 
-def _read_tensors(folder: Path, card: _Card, module: Mlp) -> dict[str, Tensor]:
+def _is_shape(sizes: list[Any]) -> bool:
+    return bool(sizes) and all(type(n) is int and 1 <= n <= MOST_INPUTS for n in sizes)
+
+
+def _read_tensors(folder: Path, card: _Card, module: nn.Module) -> dict[str, Tensor]:
     """The weights that the card names, checked to be those of the module."""
-    expected = module.state_dict()
-    most = 4 * sum(tensor.numel() for tensor in expected.values()) + LARGEST_HEADER
+    expected: dict[str, Tensor] = module.state_dict()
+    # A module of others says nothing of the size of a file that is not for it: read, then compare.
+    sizes = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
+    most = LARGEST_HEADER + sizes if card.spec is not None else LARGEST_WEIGHTS
     weights = _read_weights(folder, card.sha256, most)
     try:
         tensors = load_tensors(weights)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
-    shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in expected.items()}
-    if shapes != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
+    different = differences(tensors, expected)
+    if different and card.spec is None:
+        raise ShapeError(
+            f"{folder}: the weights saved there, of a {card.name}, do not fit the module given, "
+            f"a {type(module).__name__}: {different}"
+        )
+    if different:
         raise TeacherFileError(
-            f"{folder}: the weights are not those of a {card.spec} with {card.num_inputs} inputs "
-            f"and {card.head.num_outputs} outputs, as {CARD} says"
+            f"{folder}: the weights are not those of a {card.spec} with "
+            f"{card.observation_shape[0]} inputs and {card.head.num_outputs} outputs, as {CARD} "
+            "says"
         )
     return tensors
 

@@ -47,6 +47,11 @@ def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
         UnsafeFileError: larger than `most`.
     """
     try:
+        if path.is_dir() and (path / "run.json").is_file():
+            raise TeacherFileError(
+                f"{path} is a run that has not saved a student yet: continue it with `rldistill "
+                f"distill --resume {path}`, or give the command that began it again"
+            )
         if path.is_dir():
             zips = ", ".join(sorted(p.name for p in path.glob("*.zip"))[:8])
             inside = f" It holds {zips}." if zips else ""
@@ -104,6 +109,12 @@ class Archive:
             entries = self._zip.infolist()
         except Exception as error:  # whatever a mutated directory makes zipfile raise
             raise TeacherFileError(f"{what} is a damaged or truncated zip file: {error}") from error
+        if entries and min(entry.header_offset for entry in entries) > 0:
+            # What zipfile found is the directory of an archive inside this one, whose own is gone.
+            raise TeacherFileError(
+                f"{what} is a truncated zip file: its directory, which stands at the end, is "
+                "missing; copy or download it again"
+            )
         _check_totals(entries, what, limits)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:

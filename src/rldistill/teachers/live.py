@@ -32,7 +32,6 @@ from rldistill.teachers.settings import Settings
 from rldistill.teachers.spaces import record_of_space
 from rldistill.teachers.vecnormalize import Statistics, live_statistics
 
-SB3_PACKAGES = ("stable_baselines3", "sb3_contrib")
 # What recognises an algorithm or belongs to its value; read where the model has it.
 SB3_SETTINGS = (
     *("gamma", "ent_coef", "clip_range", "cg_damping", "n_quantiles", "target_noise_clip"),
@@ -63,8 +62,7 @@ def from_module(
         TaskError: its outputs fit neither the head nor the space.
         NotFiniteError: a weight is NaN or infinite.
     """
-    if _is_sb3(module):
-        raise SettingError("give the stable-baselines3 model itself, not its policy network")
+    refuse_sb3_network(module)
     own = copy.deepcopy(module).requires_grad_(False).eval()
     shape = observation_shape or _input_shape(own)
     num_outputs = _num_outputs(own, shape)
@@ -156,11 +154,23 @@ class FunctionModule(nn.Module):
 
 def is_sb3_model(source: object) -> bool:
     """Whether an object is a model of stable-baselines3, told without importing it."""
-    return _is_sb3(source) and isinstance(getattr(source, "policy", None), nn.Module)
+    return _is_instance(source, "stable_baselines3.common.base_class", "BaseAlgorithm")
 
 
-def _is_sb3(source: object) -> bool:
-    return any(cls.__module__.split(".")[0] in SB3_PACKAGES for cls in type(source).__mro__)
+def refuse_sb3_network(module: nn.Module) -> None:
+    """A policy network of stable-baselines3 does not say what the model around it knows.
+
+    Raises:
+        SettingError: it is one.
+    """
+    if _is_instance(module, "stable_baselines3.common.policies", "BaseModel"):
+        raise SettingError("give the stable-baselines3 model itself, not its policy network")
+
+
+def _is_instance(source: object, module: str, name: str) -> bool:
+    """isinstance(source, module.name); where nobody imported the module there is no instance."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(source, getattr(loaded, name))
 
 
 def from_sb3_model(model: Any) -> NetworkPolicy:
@@ -170,23 +180,27 @@ def from_sb3_model(model: Any) -> NetworkPolicy:
         TeacherFileError: not supported yet.
         NotFiniteError: a weight is NaN or infinite.
     """
-    wrapper = model.get_vec_normalize_env() if hasattr(model, "get_vec_normalize_env") else None
-    statistics: Statistics | None = None if wrapper is None else live_statistics(wrapper)
-    return build_policy(saved_of_model(model), statistics)
+    return build_policy(saved_of_model(model), statistics_of_model(model))
+
+
+def statistics_of_model(model: Any) -> Statistics | None:
+    """Of the VecNormalize around the model's environment; None where there is none."""
+    wrapper = model.get_vec_normalize_env()
+    return None if wrapper is None else live_statistics(wrapper)
 
 
 def saved_of_model(model: Any) -> Saved:
     """The tensors and settings of a live model, as read_zip gives them for its zip."""
     tensors: dict[str, Tensor] = {k: v.detach() for k, v in model.policy.state_dict().items()}
-    names = ("log_ent_coef", "ent_coef_tensor")
-    loose = {name: getattr(model, name, None) for name in names}
-    policy_kwargs: Mapping[str, Any] = getattr(model, "policy_kwargs", None) or {}
+    attributes = vars(model)
+    loose = {name: attributes.get(name) for name in ("log_ent_coef", "ent_coef_tensor")}
+    policy_kwargs: Mapping[str, Any] = model.policy_kwargs or {}
     package = sys.modules.get("stable_baselines3")
     name = type(model).__name__
     return Saved(
         tensors=tensors,
         settings=Settings(
-            values={key: getattr(model, key) for key in SB3_SETTINGS if hasattr(model, key)},
+            values={key: attributes[key] for key in SB3_SETTINGS if key in attributes},
             policy_kwargs={
                 k: str(v) if isinstance(v, type) else v for k, v in policy_kwargs.items()
             },

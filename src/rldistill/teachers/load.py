@@ -11,10 +11,13 @@ from gymnasium import spaces
 from torch import nn
 
 from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
-from rldistill.errors import NotFiniteError, SettingError, TaskError
+from rldistill.errors import MisfitError, NotFiniteError, SettingError
+from rldistill.students.store import load_student
+from rldistill.teachers.announce import say
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
 from rldistill.teachers.sb3 import read_zip
 from rldistill.teachers.sb3_policy import build_policy
+from rldistill.teachers.sb3_student import write_into_model
 from rldistill.teachers.vecnormalize import find_statistics, load_statistics, says_normalised
 
 STUDENT_FILES = ("student.json", "student.safetensors")
@@ -27,7 +30,7 @@ def load_teacher(
     observation_shape: tuple[int, ...] | None = None,
     action_space: spaces.Space[Any] | None = None,
     head: Head | None = None,
-    announce: Callable[[str], None] | None = None,
+    announce: Callable[[str], None] | None = say,
 ) -> NetworkPolicy:
     """Load a policy from a file of others (nothing in it is run), a student or a live object.
 
@@ -41,8 +44,9 @@ def load_teacher(
         observation_shape: of the task, checked against the teacher.
         action_space: of the task, checked too; gives the bounds that a file may lack.
         head: what the outputs of a live module or function mean.
-        announce: called with one line that says what was found, then one per assumption. The same
-            lines are in info.notes.
+        announce: called with one line that says what was found, then one per assumption; the same
+            lines are in info.notes. Left out, they go to the logger "rldistill" at INFO, or to
+            stderr where the program has set up no logging; None says nothing.
 
     Returns:
         The frozen policy; value() works where info.value_units is not "none".
@@ -58,8 +62,9 @@ def load_teacher(
     policy = _load(source, vecnormalize, observation_shape, action_space, head)
     require_fit(policy, observation_shape, action_space)
     _require_finite(policy)
-    for line in policy.info.notes if announce is not None else ():
-        announce(line)  # pyright: ignore[reportOptionalCall]
+    if announce is not None:
+        for line in policy.info.notes:
+            announce(line)
     return policy
 
 
@@ -104,8 +109,6 @@ def _is_student(path: Path) -> bool:
 
 
 def _load_student(path: Path) -> NetworkPolicy:
-    from rldistill.students.store import load_student
-
     policy = load_student(path)
     info = policy.info
     found = (
@@ -151,13 +154,14 @@ def require_fit(
     """Check that a policy sees and does what a task shows and takes; None is not checked.
 
     Raises:
-        TaskError: it does not; the message says both sides.
+        MisfitError: it does not; the message says both sides.
     """
     info = policy.info
     if observation_shape is not None and tuple(observation_shape) != info.observation_shape:
-        raise TaskError(
-            f"{info.source}: the teacher takes observations of shape {info.observation_shape}, "
-            f"the task gives {tuple(observation_shape)}"
+        raise MisfitError(
+            info.source,
+            f"takes observations of shape {info.observation_shape}",
+            f"gives {tuple(observation_shape)}",
         )
     discrete = isinstance(info.head, (CategoricalHead, QValueHead))
     if isinstance(info.head, (CategoricalHead, QValueHead)):
@@ -177,7 +181,7 @@ def require_fit(
     else:
         fits, task = action_space is None, f"takes {action_space}"
     if not fits:
-        raise TaskError(f"{info.source}: the teacher {teacher}, the task {task}")
+        raise MisfitError(info.source, teacher, task)
 
 
 def _require_finite(policy: NetworkPolicy) -> None:
@@ -192,14 +196,40 @@ def _require_finite(policy: NetworkPolicy) -> None:
         )
 
 
-def load_policy(source: object, *, vecnormalize: Path | str | None = None) -> NetworkPolicy:
+def load_policy(
+    source: object,
+    *,
+    vecnormalize: Path | str | None = None,
+    module: object = None,
+) -> NetworkPolicy:
     """Load a policy to act with: `load_policy(run).predict(observation)`, as load_teacher reads it.
 
     Args:
         source: a run folder, a file, or a live object.
         vecnormalize: statistics of a zip of stable-baselines3; None looks beside it.
+        module: for a run whose student was a live object: an nn.Module of its class or a
+            stable-baselines3 model of its architecture. It gets the saved weights (a module goes
+            into evaluation mode too) and is untouched where they do not fit.
 
     Raises:
-        TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher.
+        TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher; a
+            TeacherFileError too where a module is needed, a SettingError where it has no effect.
+        ShapeError: the weights saved are not those of the module.
     """
-    return load_teacher(source, vecnormalize=vecnormalize)
+    if module is None:
+        return load_teacher(source, vecnormalize=vecnormalize, announce=None)
+    if not isinstance(source, (str, Path)) or not _is_student(Path(source)):
+        raise SettingError(
+            "module belongs to the run folder of a live student; this source needs none"
+        )
+    if vecnormalize is not None:
+        raise SettingError("vecnormalize has no effect on a run folder")
+    if is_sb3_model(module):
+        policy = load_student(Path(source), from_sb3_model(module).module)
+        write_into_model(policy.module, module)
+        return policy
+    if not isinstance(module, nn.Module):
+        raise SettingError(
+            f"module must be an nn.Module or a stable-baselines3 model; got {type(module).__name__}"
+        )
+    return load_student(Path(source), module)

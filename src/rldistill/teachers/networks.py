@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rldistill.core import Head
-from rldistill.errors import TaskError, TeacherFileError
+from rldistill.errors import MisfitError, TaskError, TeacherFileError
 from rldistill.teachers.settings import Settings
 from rldistill.teachers.weights import widths
 
@@ -84,13 +84,14 @@ def fit_bounds(bounds: Bounds | None, num_dimensions: int, settings: Settings) -
 
     Raises:
         TeacherFileError: the file's, of another number of dimensions than its network.
-        TaskError: the task's, of another number of dimensions than the network.
+        MisfitError: the task's, of another number of dimensions than the network.
     """
     if bounds is not None and len(bounds.low) != num_dimensions:
         if bounds.of_task:
-            raise TaskError(
-                f"{settings.what}: the teacher gives {num_dimensions} continuous action "
-                f"dimensions, the task takes {len(bounds.low)} continuous action dimensions"
+            raise MisfitError(
+                settings.what,
+                f"gives {num_dimensions} continuous action dimensions",
+                f"takes {len(bounds.low)} continuous action dimensions",
             )
         raise TeacherFileError(
             f"{settings.what}: the network gives {num_dimensions} action dimensions, "

@@ -1,6 +1,7 @@
 """The actor-critic learner: rows that credit actions over time, or gate their loss by values."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
@@ -96,12 +97,15 @@ class ActorCriticLearner:
         """
         assert isinstance(memory, LatestRound)
         experience = self.appraise(memory)
-        total = torch.zeros((), device=self._stepper.device)
+        total = whole = torch.zeros((), device=self._stepper.device)
         size = self._method.learning.batch_size
-        for rows in minibatches(len(experience), size, num_updates, self._generator):
-            loss, shown = self.loss(experience.rows(rows))
-            self._stepper.step(loss)
-            total += shown
+        with self._stepper.training():
+            for rows in minibatches(len(experience), size, num_updates, self._generator):
+                loss, shown = self.loss(experience.rows(rows))
+                self._stepper.step(loss)
+                total, whole = total + shown, whole + loss.detach()
+        # What is shown may be finite although what is minimised is not: a mean reward always is.
+        finite_loss(float(whole), self._stepper)
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def appraise(self, memory: LatestRound) -> Experience:
@@ -149,6 +153,10 @@ class ActorCriticLearner:
             apart = (own - batch.teacher_values).square().mean()
             loss = loss + settings.value_distillation * 0.5 * apart
         return loss
+
+    def training(self) -> AbstractContextManager[None]:
+        """While steps are taken from outside."""
+        return self._stepper.training()
 
     def step(self, loss: Tensor) -> None:
         """One step of the same optimiser down another loss [], for learners of two policies."""

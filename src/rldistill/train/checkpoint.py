@@ -93,7 +93,8 @@ def unflatten(rest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[An
     out: dict[Any, Any] = {}
     for key, value in rest.items():
         name: Any = int(key) if key.isdigit() else key
-        if isinstance(value, dict) and set(value) == {"tensor"}:
+        # A module may call a weight of its own "tensor": then there is a dict behind it.
+        if isinstance(value, dict) and set(value) == {"tensor"} and type(value["tensor"]) is str:
             out[name] = tensors[value["tensor"]]
         else:
             out[name] = unflatten(value, tensors) if isinstance(value, dict) else value

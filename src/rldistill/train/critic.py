@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rldistill.maths.returns import Outcomes
 from rldistill.students.mlp import InputNormaliser
 
-# The deviation of returns is never taken to be smaller than this share of a unit.
+# Below this, in units of reward, the deviation of returns is taken for rounding.
 SMALLEST_SCALE = 1e-4
 
 
@@ -56,19 +56,23 @@ class ReturnScale:
         return variance**0.5 if variance > SMALLEST_SCALE**2 else 1.0
 
     def update(self, outcomes: Outcomes, gamma: float) -> None:
-        """Take a round of rewards [T, B] into account."""
+        """Take a round of rewards [T, B] into account; a round of phantom steps changes nothing."""
         length, num_envs = outcomes.rewards.shape
         running = self._running
         if running is None or len(running) != num_envs:
             running = torch.zeros(num_envs, dtype=torch.float64, device=outcomes.rewards.device)
+        ended = outcomes.terminated | outcomes.truncated
         seen: list[Tensor] = []
         for t in range(length):
             running = torch.where(
                 outcomes.valid[t], gamma * running + outcomes.rewards[t].double(), 0.0
             )
             seen.append(running)
+            running = torch.where(ended[t], 0.0, running)
         self._running = running
         values = torch.stack(seen)[outcomes.valid]
+        if len(values) == 0:
+            return
         self._merge(len(values), float(values.mean()), float(values.var(correction=0)))
 
     def _merge(self, count: int, mean: float, variance: float) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from rldistill.core import NetworkPolicy
 from rldistill.envs.backends import TaskSource
 from rldistill.train.job import Job
 from rldistill.train.prepare import Request, prepare
@@ -25,7 +24,7 @@ LOOK_GROWTH = 1.4
 def distill(
     teacher: Any,
     task: TaskSource,
-    student: str | NetworkPolicy | None = None,
+    student: Any = None,
     *,
     until: float | None = None,
     out: str | Path | None = None,
@@ -37,12 +36,22 @@ def distill(
         teacher: a file, a run folder, or a live object: a stable-baselines3 model, an nn.Module.
         task: an id such as "LunarLander-v3", a TaskSpec, a function that makes a gymnasium
             environment, or a gymnasium vector environment.
-        student: a spec such as "mlp:16,16", or a policy made by make_student; None: an MLP of at
-            most a tenth of the teacher's acting parameters.
+        student: a spec such as "mlp:16,16"; a policy made by make_student; an nn.Module from
+            observations [B, O] to the raw outputs of the teacher's family (logits [B, A]; mean and
+            log standard deviation [B, 2 D]; actions [B, D]); a stable-baselines3 model; None: an
+            MLP of at most a tenth of the teacher's acting parameters. See below for live objects.
         until: stop once the student is shown to hold this fraction of the teacher's return;
             overrides the one in settings.
         out: the run folder; None: a new folder under runs/.
         settings: everything else.
+
+    A live student (all but a spec) ends, however the run ends, with the weights that were *tested*
+    and saved: the running average over the updates, not the last raw ones. Between, a copy of it
+    learns: its device, its modes and its requires_grad stay as they are, and parameters with
+    requires_grad=False are never moved. Dropout and batch normalisation are in training mode while
+    the copy learns and in evaluation mode while it acts and is tested; parts that are in evaluation
+    mode inside a module in training mode stay so. Its inputs are not normalised. Of an nn.Module
+    or a model the run folder has weights alone: load_policy(run, module=...) reads them.
 
     Returns:
         The finished run: its folder, its student and its verdict.
@@ -81,6 +90,7 @@ def distilling(job: Job) -> Generator[Progress]:
         keeper.start(job)
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(job.num_threads)
+        stack.callback(job.hand_over)
         stack.callback(keeper.save_unless_finished, job)
         stack.enter_context(job.source.open(state.round_index))
         if job.prover is not None:
@@ -89,15 +99,15 @@ def distilling(job: Job) -> Generator[Progress]:
         while state.env_steps < state.total_steps and not job.holds:
             started = time.perf_counter()
             batch = job.source.next_round(job.round_steps(), state.round_index)
-            if state.round_index == 0:
-                job.begin(batch)
+            message = job.begin(batch) if state.round_index == 0 else ""
             state.agreement = job.agreement_on(batch)
             job.remember(batch)
             job.weigh(batch)
-            updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
-            state.loss = job.learner.learn(job.memory, updates)
+            if batch.num_steps > 0:  # none where every environment was starting over
+                updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
+                state.loss = job.learner.learn(job.memory, updates)
             state.finish_round(batch.num_steps, job.learner.updates, time.perf_counter() - started)
-            yield keeper.record(state.progress())
+            yield keeper.record(state.progress(message=message))
             if job.settings.stops_early and state.env_steps >= state.next_look:
                 yield from look(job)
             keeper.save_if_due(job)

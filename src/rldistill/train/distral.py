@@ -116,10 +116,11 @@ class DistralLearner:
         columns = self.columns(memory.trajectory)
         size, count = self._learning.batch_size, len(columns[0].observations)
         total = torch.zeros((), device=self.student.device)
-        for rows in minibatches(count, size, num_updates, self._generator):
-            loss = self.prior_loss(columns, rows)
-            self._prior.step(loss)
-            total += loss.detach()
+        with self._prior.training():
+            for rows in minibatches(count, size, num_updates, self._generator):
+                loss = self.prior_loss(columns, rows)
+                self._prior.step(loss)
+                total += loss.detach()
         return finite_loss(float(total) / max(num_updates, 1), self._prior)
 
     @torch.no_grad()

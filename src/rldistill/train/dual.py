@@ -131,11 +131,12 @@ class DualLearner:
         size = self._method.learning.batch_size
         count = self._settings.passes * -(-len(states) // size)
         total = torch.zeros((), device=states.device)
-        for rows in minibatches(len(states), size, count, self._generator):
-            index = rows.to(states.device)
-            apart = self._between(targets[index], own.student.module(states[index]))
-            own.step((weights[index] * apart).mean())
-            total += apart.detach().mean()
+        with own.training():
+            for rows in minibatches(len(states), size, count, self._generator):
+                index = rows.to(states.device)
+                apart = self._between(targets[index], own.student.module(states[index]))
+                own.step((weights[index] * apart).mean())
+                total += apart.detach().mean()
         return own.finite(float(total) / count)
 
     def fit_normaliser(self, observations: Tensor) -> None:

@@ -22,16 +22,19 @@ class RecentReturns:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._running: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
 
-    def add(self, trajectory: Trajectory, counted: bool = True) -> None:
+    def add(self, trajectory: Trajectory, anew: bool = False, counted: bool = True) -> None:
         """Take a round [T, B] into account.
 
-        A round that is not counted, since the teacher acted in it, takes away all that came before
-        and the episodes that go on from it.
+        Args:
+            trajectory: of the round.
+            anew: it begins with a reset of all environments.
+            counted: False where the teacher acted: all that came before is forgotten, and so are
+                the episodes that go on from it.
         """
         rewards = trajectory.rewards.double().cpu().numpy()
         valid = trajectory.valid.cpu().numpy()
         ended = (trajectory.terminated | trajectory.truncated).cpu().numpy() & valid
-        if self._running is None:
+        if self._running is None or anew:
             self._running = np.zeros(rewards.shape[1])
         running = self._running
         for t in range(len(rewards)):

@@ -114,7 +114,8 @@ class Appraiser:
         Raises:
             NotFiniteError: a reward is NaN or infinite.
         """
-        if not bool(trajectory.rewards.isfinite().all()):
+        # A phantom step's reward is ignored, NaN included.
+        if not bool(trajectory.rewards[trajectory.valid].isfinite().all()):
             raise NotFiniteError("the environment gave rewards that are NaN or infinite")
         outcomes = self._outcomes(trajectory)
         views = self._look(trajectory, networks)

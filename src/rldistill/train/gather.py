@@ -15,14 +15,13 @@ from rldistill.envs.backends import TaskSource, make, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import SettingError
 from rldistill.evaluation.evaluate import one_thread
-from rldistill.evaluation.scores import task_info, training_seed
+from rldistill.evaluation.scores import count_envs, require_acting, task_info, training_seed
 from rldistill.methods.method import TEACHER
 from rldistill.rollout.collect import Collector
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.teachers.load import load_teacher
 from rldistill.train.keeper import versions
 from rldistill.train.prepare import NUM_ENVS
-from rldistill.train.request import count_envs
 
 # Steps that are held in memory before they go to the writer.
 ROUND_STEPS = 16_384
@@ -92,7 +91,9 @@ def gather(
         vecnormalize=settings.vecnormalize,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
+        announce=None,
     )
+    require_acting(policy, settings.teacher_act, "teacher_act")
     if settings.minari is not None:
         require_new_name(settings.minari)
     meta = make_meta(policy, spec, info, settings)

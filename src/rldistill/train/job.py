@@ -1,22 +1,32 @@
 """Job: everything one run needs, made and checked before the first step is taken."""
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rldistill.core import Categorical, PolicyInfo
+from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.latest import LatestRound
 from rldistill.data.transitions import Transitions
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
 from rldistill.methods.schedules import Weaning
-from rldistill.methods.terms import align, mean_action_gap, needs_action_gap
+from rldistill.methods.terms import (
+    FLOOR,
+    align,
+    mean_action_gap,
+    needs_action_gap,
+    num_floored,
+)
 from rldistill.rollout.control import Randomness
+from rldistill.runs import live_object
+from rldistill.students.mlp import Mlp
+from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import Learner, Memory
@@ -45,6 +55,7 @@ class Job:
         num_threads: torch threads while the loop runs.
         notes: lines for people, shown at the start.
         recipe: what recipe.toml says.
+        give_back: writes the tested weights into what the user gave as a student.
         resume: continue the run in the folder.
         recent: returns of the latest training episodes, for weights that depend on them.
     """
@@ -63,6 +74,7 @@ class Job:
     num_threads: int
     notes: tuple[str, ...]
     recipe: dict[str, Any]
+    give_back: Callable[[nn.Module], object]
     resume: bool
     recent: RecentReturns = field(default_factory=RecentReturns)
 
@@ -70,13 +82,28 @@ class Job:
         """Steps of the next round: the row's own, or what is left."""
         return min(self.settings.row.round_steps, self.settings.total_steps - self.state.env_steps)
 
-    def begin(self, first: Labelled) -> None:
-        """Fit what depends on the first states: the input normaliser, a relative temperature."""
+    def begin(self, first: Labelled) -> str:
+        """Fit what depends on the first states: the input normaliser, a relative temperature.
+
+        Returns:
+            What they show and should be said; empty where it is nothing.
+        """
         observations = first.observations[first.valid]
         self.learner.fit_normaliser(observations)
         if needs_action_gap(self.settings.row, self.teacher_info.head):
             self.state.action_gap = mean_action_gap(self.outputs_of(first)[first.valid])
             self.restore_alignment()
+        return self._floored(self.outputs_of(first)[first.valid])
+
+    def _floored(self, teacher_raw: Tensor) -> str:
+        """That probabilities of the teacher are too small for their logarithm to count."""
+        count = num_floored(self.settings.row, self.learner.alignment, teacher_raw)
+        if count == 0:
+            return ""
+        return (
+            f"warning  {count:,} of the teacher's {teacher_raw.numel():,} probabilities in the "
+            f"first round are below {FLOOR:g}; their logarithms count as log {FLOOR:g}"
+        )
 
     def remember(self, batch: Labelled) -> None:
         """Store a round; a row without memory forgets the rounds before, but never a dataset."""
@@ -95,7 +122,9 @@ class Job:
         """Set this round's weight of the loss."""
         weight, i = self.settings.row.loss_weight, self.state.round_index
         if isinstance(weight, Weaning) and batch.trajectory is not None:
-            self.recent.add(batch.trajectory, counted=not self.teacher_acts())
+            # Rounds in a live vector environment begin anew: see EnvironmentSource.
+            anew = self.task is not None and self.task.vector_env is not None
+            self.recent.add(batch.trajectory, anew, counted=not self.teacher_acts())
             self.learner.loss_weight = weight.at(i, self.training_fraction)
         else:
             self.learner.loss_weight = weight.at(i)
@@ -140,6 +169,17 @@ class Job:
             self.state.action_gap,
         )
 
+    def hand_over(self) -> None:
+        """Write the tested weights into what the user gave, unless nothing good was learnt."""
+        if self.learner.updates > 0 and self.learner.is_finite:
+            self.give_back(self.learner.tested.module)
+
+    def saved_student(self) -> NetworkPolicy:
+        """The student read back from the run folder; a live one into a copy of its module."""
+        module = self.learner.tested.module
+        rebuilt = None if isinstance(module, Mlp) else copy.deepcopy(module).cpu()
+        return load_student(self.keeper.folder.root, rebuilt)
+
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
         return {
@@ -151,6 +191,8 @@ class Job:
             "floor": self.settings.floor,
             "teacher_act": str(self.settings.teacher_act),
             "student_act": str(self.settings.student_act),
+            # Seeds are counted in rounds of this many.
+            "evaluation_envs": None if self.prover is None else self.prover.arena.num_envs,
         }
 
     def task_json(self) -> dict[str, Any] | None:
@@ -181,5 +223,5 @@ def plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     >>> plain_kwargs({"size": (2, 3), "physics": object()})
     {'size': [2, 3], 'physics': '(a live object: object)'}
     """
-    name = lambda value: f"(a live object: {type(value).__name__})"  # noqa: E731
+    name = lambda value: live_object(type(value).__name__)  # noqa: E731
     return json.loads(json.dumps(dict(kwargs), default=name))

@@ -1,21 +1,23 @@
 """Keeper: writes the run folder while the loop runs, and reads it back to resume."""
 
 import json
+import re
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import tomli_w
+import torch
 
 from rldistill.errors import RldistillError, RunFolderError
 from rldistill.evaluation.agreement import AgreementPair
 from rldistill.evaluation.summary import Costs, summarise
 from rldistill.evaluation.verdict import Verdict
 from rldistill.runs import RunFolder, atomic_write, to_json
-from rldistill.students.store import load_student, save_student
+from rldistill.students.store import save_student
 from rldistill.train.checkpoint import (
     LARGEST_MEMORY,
     flatten,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 # Said where there is no verdict because nothing was played.
 UNJUDGED = "learnt from data alone; `rldistill evaluate RUN --task ID --against TEACHER` judges it"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 # Saving may take at most this share of the time.
 SAVE_SHARE = 0.05
 
@@ -141,6 +144,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         tensors, learner = flatten("learner", job.learner.state_dict())
         tensors["control"] = job.randomness.control.get_state()
         tensors["batches"] = job.randomness.batches.get_state()
+        tensors["torch"] = torch.get_rng_state()  # dropout draws from it
         if job.memory.nbytes <= LARGEST_MEMORY:
             memory_tensors, memory = flatten("memory", job.memory.state_dict())
             tensors |= memory_tensors
@@ -168,7 +172,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             run=str(self.folder.root),
         )
         self.save(job)
-        student = load_student(self.folder.root)
+        student = job.saved_student()
         self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
         if job.prover is None:
             self.summary["reason"] = UNJUDGED
@@ -198,6 +202,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             job.learner.load_state_dict(unflatten(record["learner"], tensors))
             job.randomness.control.set_state(tensors["control"])
             job.randomness.batches.set_state(tensors["batches"])
+            torch.set_rng_state(tensors["torch"])
             job.randomness.uniform.bit_generator.state = json.loads(record["numpy"])
             if record["memory"] is not None:
                 job.memory.load_state_dict(unflatten(record["memory"], tensors))
@@ -224,12 +229,31 @@ def check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse a checkpoint of another run.
 
     Raises:
-        RunFolderError: it names what differs, and both sides.
+        RunFolderError: one line per setting that differs, with both sides.
     """
     different = [
-        f"{name} was {saved.get(name)!r}, is {now[name]!r}"
+        f"  {name}: the run has {in_words(saved.get(name))}, you asked for {in_words(now[name])}"
         for name in now
         if saved.get(name) != now[name]
     ]
     if different:
-        raise RunFolderError("cannot resume, this is another run: " + "; ".join(different))
+        raise RunFolderError("\n".join(["cannot resume, this is another run:", *different]))
+
+
+def in_words(value: object) -> str:
+    """One value of an identity for people: a task's settings, a shortened sha256, a plain value.
+
+    >>> in_words({"id": "A-v0", "backend": "gymnasium", "env_kwargs": {"g": 2}, "wrapper": None})
+    'A-v0 on gymnasium with g=2'
+    >>> in_words("0123456789abcdef" * 4), in_words(None)
+    ('sha256 0123456789ab...', 'none')
+    """
+    if isinstance(value, dict):
+        task = cast("dict[str, Any]", value)
+        words = f"{task.get('id')} on {task.get('backend')}"
+        if settings := task.get("env_kwargs"):
+            words += " with " + ", ".join(f"{k}={v}" for k, v in settings.items())
+        return f"{words} in {task['wrapper']}" if task.get("wrapper") else words
+    if isinstance(value, str) and SHA256.fullmatch(value):
+        return f"sha256 {value[:12]}..."
+    return "none" if value is None else str(value)

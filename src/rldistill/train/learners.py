@@ -12,7 +12,8 @@ from rldistill.data.transitions import Transitions
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
-from rldistill.students.mlp import InputNormaliser
+from rldistill.students.mlp import Mlp
+from rldistill.train.critic import Critic
 from rldistill.train.stepper import Stepper
 
 Memory = Replay | LatestRound | Transitions
@@ -129,9 +130,10 @@ class PerStateLearner:
         """
         assert isinstance(memory, Replay)
         total = torch.zeros((), device=self._stepper.device)
-        for _ in range(num_updates):
-            observations, teacher_raw = memory.sample(self._learning.batch_size, self.generator)
-            total += self._update(observations, teacher_raw)
+        with self._stepper.training():
+            for _ in range(num_updates):
+                rows = memory.sample(self._learning.batch_size, self.generator)
+                total += self._update(*rows)
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def _update(self, observations: Tensor, teacher_raw: Tensor) -> Tensor:
@@ -155,12 +157,12 @@ class PerStateLearner:
 def fit_normalisers(stepper: Stepper, observations: Tensor) -> None:
     """Fit the input normalisers of student, average and critic on observations [N, O].
 
-    A finished student has none any more: its weights already see raw observations.
+    A finished student has none any more: its weights already see raw observations. Neither has a
+    live module: what it does with its inputs is its maker's choice.
     """
     for network in (stepper.student.module, stepper.tested.module, stepper.critic):
-        normaliser = getattr(network, "normaliser", None)
-        if isinstance(normaliser, InputNormaliser):
-            normaliser.fit(observations)
+        if isinstance(network, (Mlp, Critic)) and network.normaliser is not None:
+            network.normaliser.fit(observations)
 
 
 def finite_loss(loss: float, stepper: Stepper) -> float:

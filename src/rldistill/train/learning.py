@@ -9,6 +9,7 @@ from rldistill.data.transitions import Transitions
 from rldistill.errors import SettingError
 from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
 from rldistill.methods.method import Method
+from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import Alignment
 from rldistill.train.actor_critic import ActorCriticLearner
 from rldistill.train.distral import DistralLearner
@@ -83,6 +84,11 @@ def make_learner(
         SettingError: the row needs environments, the teacher's value or a hidden layer, and there
             is none; or it needs another student.
     """
+    if teacher is None and isinstance(row.loss_weight, Weaning):
+        raise SettingError(
+            f"{row.name} weighs its loss by the returns of training episodes, which a dataset does "
+            "not have; choose another loss_weight, such as Constant(1.0)"
+        )
     if not row.is_actor_critic and row.learner is None:
         return PerStateLearner(student, alignment, row.learning, generator)
     if teacher is None:

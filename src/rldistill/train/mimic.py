@@ -133,10 +133,11 @@ class MimicLearner:
         """
         assert isinstance(memory, Replay)
         total = torch.zeros((), device=self._stepper.device)
-        for _ in range(num_updates):
-            loss = self.loss(*memory.sample(self._learning.batch_size, self._generator))
-            self._stepper.step(loss)
-            total += loss.detach()
+        with self._stepper.training():
+            for _ in range(num_updates):
+                loss = self.loss(*memory.sample(self._learning.batch_size, self._generator))
+                self._stepper.step(loss)
+                total += loss.detach()
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def loss(self, observations: Tensor, labels: Tensor) -> Tensor:

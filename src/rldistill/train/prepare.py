@@ -14,14 +14,12 @@ from gymnasium import spaces
 from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
-from rldistill.errors import DatasetError, SettingError
+from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
-from rldistill.evaluation.scores import Arena, task_info
+from rldistill.evaluation.scores import Arena, count_envs, task_info
 from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
-from rldistill.students.build import default_spec, make_student
-from rldistill.students.mlp import Mlp
-from rldistill.students.specs import MlpSpec
+from rldistill.runs import live_object
 from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
@@ -30,7 +28,6 @@ from rldistill.train.request import (
     Request,
     choose_device,
     choose_threads,
-    count_envs,
     make_task,
     open_folder,
 )
@@ -43,12 +40,12 @@ from rldistill.train.sources import (
     recorded_info,
 )
 from rldistill.train.state import RunState
+from rldistill.train.students import Chosen, choose_student
 
 # The first look at a student comes after this many environment steps.
 FIRST_LOOK = 16_384
 # Environments stepped together, where the settings do not say: many where C++ steps them.
 NUM_ENVS = {"envpool": 64, "gymnasium": 16}
-STUDENT_OF_DATA = MlpSpec(hidden=(64, 64))  # without a teacher there is no size to take a tenth of
 
 
 @final
@@ -57,7 +54,7 @@ class Parts:
     """What learning from environments and learning from a dataset make differently."""
 
     teacher: PolicyInfo
-    student: NetworkPolicy
+    student: Chosen
     source: Source
     capacity: int
     randomness: Randomness
@@ -79,8 +76,9 @@ def prepare(request: Request) -> Job:
     device = choose_device(settings.device)
     torch.manual_seed(settings.seed)
     parts = online(request, device) if settings.data is None else offline(request, device)
-    teacher, student = parts.teacher, parts.student
-    alignment = align(row, teacher.head, student.info.head, None)  # made anew by Job.begin
+    teacher, student = parts.teacher, parts.student.policy
+    # A relative temperature is known once the first states are seen: see Job.begin.
+    alignment = align(row, teacher.head, student.info.head, None)
     learner = make_learner(row, student, parts.labeller, alignment, parts.randomness.batches)
     if isinstance(parts.source, EnvironmentSource):
         parts.source.controller.acting = lambda: learner.acting
@@ -100,6 +98,7 @@ def prepare(request: Request) -> Job:
         num_threads=choose_threads(teacher, student.info),
         notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
         recipe=make_recipe(request, parts),
+        give_back=parts.student.give_back,
         resume=request.resume,
     )
 
@@ -112,9 +111,10 @@ def online(request: Request, device: torch.device) -> Parts:
     task = make_task(request.task, settings)
     info = task_info(task)
     teacher = load(request, info.observation_space.shape, info.action_space).to(device)
-    student = choose_student(
+    chosen = choose_student(
         request.student, teacher.info, info.observation_space, info.action_space
-    ).to(device)
+    )
+    student = chosen.policy.to(device)  # its module moves, and chosen holds that module
     randomness = Randomness.seeded(settings.seed, device)
     labels = labeller(row, teacher)
     controller = Controller(
@@ -123,7 +123,7 @@ def online(request: Request, device: torch.device) -> Parts:
     num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
     return Parts(
         teacher=teacher.info,
-        student=student,
+        student=chosen,
         source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
         capacity=row.memory or row.round_steps + num_envs,
         randomness=randomness,
@@ -148,7 +148,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     teacher = task = info = prover = None
     shape = dataset.observation_shape
     if request.teacher is not None:
-        teacher = load(request, shape, dataset.action_space).to(device)
+        with between("teacher", "dataset"):
+            teacher = load(request, shape, dataset.action_space).to(device)
         if (source := request.task or dataset_task(dataset)) is not None:
             task = make_task(source, settings)
             info = task_info(task)
@@ -156,11 +157,13 @@ def offline(request: Request, device: torch.device) -> Parts:
             prover = make_prover(request, teacher, task, info)
     whose = recorded_info(dataset, str(settings.data)) if teacher is None else teacher.info
     capacity = min(settings.row.memory or len(dataset), len(dataset))
+    chosen = choose_student(
+        request.student, whose, observation_space(dataset), dataset.action_space
+    )
+    chosen.policy.to(device)
     return Parts(
         teacher=whose,
-        student=choose_student(
-            request.student, whose, observation_space(dataset), dataset.action_space
-        ).to(device),
+        student=chosen,
         source=DatasetSource(dataset, teacher, capacity, device),
         capacity=capacity,
         randomness=Randomness.seeded(settings.seed, device),
@@ -174,10 +177,9 @@ def offline(request: Request, device: torch.device) -> Parts:
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
     """What tests students of this teacher in this task."""
     settings = request.settings
-    num_envs = count_envs(task, None, settings.evaluation_envs)
     device = choose_device(settings.device)
     return Prover(
-        Arena(task, info, num_envs, settings.seed),
+        Arena(task, info, count_envs(task, None, settings.evaluation_envs), settings.seed),
         Contestants(teacher, settings.teacher_act, settings.student_act, device),
         settings.floor,
     )
@@ -196,6 +198,7 @@ def load(
         vecnormalize=request.settings.vecnormalize,
         observation_shape=observation_shape,
         action_space=action_space,
+        announce=None,
     )
 
 
@@ -206,38 +209,6 @@ def observation_space(dataset: Dataset) -> spaces.Box:
     return spaces.Box(low, high, dataset.observation_shape, dataset.observation_dtype.type)
 
 
-def choose_student(
-    student: object,
-    teacher: PolicyInfo,
-    observation_space: spaces.Box,
-    action_space: spaces.Space[Any],
-) -> NetworkPolicy:
-    """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters.
-
-    Raises:
-        SettingError: a student that could not be saved as plain data.
-        TaskError: one that does not fit the task.
-    """
-    if student is not None and not isinstance(student, (str, NetworkPolicy)):
-        raise SettingError(
-            "a student must be a spec such as 'mlp:16,16' or a policy of make_student, since its "
-            f"architecture is saved as plain data; got a {type(student).__name__}"
-        )
-    if isinstance(student, NetworkPolicy):
-        if not isinstance(student.module, Mlp):
-            raise SettingError(
-                "a student must be a spec such as 'mlp:16,16' or a policy of make_student; got one "
-                f"whose module is a {type(student.module).__name__}"
-            )
-        require_fit(student, observation_space.shape, action_space)
-        return student
-    spec: str | MlpSpec = student or STUDENT_OF_DATA
-    if student is None and teacher.acting_parameters > 0:
-        num_inputs = int(np.prod(observation_space.shape))
-        spec = default_spec(num_inputs, teacher.head, teacher.acting_parameters)
-    return make_student(spec, observation_space, action_space, teacher.head)
-
-
 def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) -> tuple[str, ...]:
     """Lines that are shown at the start: what was found, what was assumed, what is odd."""
     notes = [f"teacher  {note}" for note in teacher.notes or (teacher.name,)]
@@ -246,6 +217,7 @@ def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) 
         size = 100 * student.acting_parameters / teacher.acting_parameters
         share = f", {size:.3g} % of the teacher's {teacher.acting_parameters:,}"
     notes.append(f"student  {student.name}: {student.acting_parameters:,} parameters{share}")
+    notes += [f"         {note}" for note in student.notes]
     if info is not None:
         notes.append(f"task     {describe(info)}")
         notes += [f"         {note}" for note in info.notes]
@@ -261,10 +233,10 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
     settings, task, info = request.settings, parts.task, parts.task_info
     recipe: dict[str, Any] = {
         "teacher": name_of(request.teacher),
-        "student": parts.student.info.name,
+        "student": parts.student.text,
         "method": settings.row.name,
         "steps": settings.total_steps,
-        "until": settings.floor if settings.stops_early else None,
+        "until": settings.floor if parts.prover and settings.stops_early else None,
         "num_envs": parts.source.num_envs if isinstance(parts.source, EnvironmentSource) else None,
         "seed": settings.seed,
         "device": settings.device,
@@ -275,7 +247,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
     }
     if task is not None and info is not None:
         recipe |= {
-            "task": task.id or f"(a live object: {info.id})",
+            "task": task.id or live_object(info.id),
             "backend": info.backend,
             "env_kwargs": kwargs_for_toml(task.env_kwargs),
             "wrapper": task.wrapper,
@@ -297,4 +269,4 @@ def name_of(teacher: object) -> str | None:
         return None
     if isinstance(teacher, (str, os.PathLike)):
         return str(Path(teacher))
-    return f"(a live object: {type(teacher).__name__})"
+    return live_object(type(teacher).__name__)

@@ -51,10 +51,16 @@ class QLearner:
         """Make a Q-network of an untrained student.
 
         Raises:
-            SettingError: the student was trained before: its outputs are no Q-values in this unit.
+            SettingError: the student was trained before, so that its outputs are no Q-values in
+                this unit; or it is a live module, whose last layer is not known.
         """
         settings, num_actions = method.learner, student.info.head.num_outputs
         assert isinstance(settings, QLearning)
+        if not isinstance(student.module, Mlp):
+            raise SettingError(
+                f"{method.name} needs a student made from a spec, such as 'mlp:64,64', whose "
+                f"outputs it can scale; got the live module {student.info.name}"
+            )
         if student.info.fingerprint:
             raise SettingError(
                 f"{method.name} begins with an untrained student, whose outputs become Q-values; "
@@ -117,12 +123,13 @@ class QLearner:
             self._scale.update(outcomes, self._gamma)
         self._rounds += 1
         total = torch.zeros((), device=self._stepper.device)
-        for _ in range(num_updates):
-            loss = self.loss(memory.sample(self._method.learning.batch_size, self._generator))
-            self._stepper.step(loss)
-            total += loss.detach()
-            if self.updates % self._settings.target_period == 0:
-                self._target.load_state_dict(self.student.module.state_dict())
+        with self._stepper.training():
+            for _ in range(num_updates):
+                loss = self.loss(memory.sample(self._method.learning.batch_size, self._generator))
+                self._stepper.step(loss)
+                total += loss.detach()
+                if self.updates % self._settings.target_period == 0:
+                    self._target.load_state_dict(self.student.module.state_dict())
         return finite_loss(float(total) / max(num_updates, 1), self._stepper)
 
     def loss(self, batch: NStep) -> Tensor:

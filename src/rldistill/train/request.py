@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.core import PolicyInfo
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import SettingError
@@ -26,7 +26,7 @@ class Request:
         teacher: a path, or a live object; None learns from what a dataset recorded.
         task: an id, a TaskSpec, a function that makes a gymnasium environment, or a vector
             environment; None where a dataset says it, or where there is no verdict.
-        student: a spec, or a policy made by make_student; None: an MLP of a tenth of the teacher.
+        student: a spec, or a live object; None: an MLP of a tenth of the teacher.
         out: the run folder; None: a new one under runs/.
         resume: continue the run in `out`.
         settings: everything else.
@@ -34,10 +34,17 @@ class Request:
 
     teacher: Any
     task: TaskSource | None
-    student: str | NetworkPolicy | None
+    student: Any
     out: Path | None
     resume: bool
     settings: Settings
+
+    def __post_init__(self) -> None:
+        if self.teacher is None and self.task is not None and self.settings.data is not None:
+            raise SettingError(
+                "task has no effect without a teacher: recorded labels are learnt from and nothing "
+                "is played"
+            )
 
 
 def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
@@ -71,20 +78,6 @@ def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
     """Torch threads for networks of these sizes."""
     small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
     return 1 if small else torch.get_num_threads()
-
-
-def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
-    """How many environments are stepped together.
-
-    Raises:
-        SettingError: a live vector environment has another number.
-    """
-    if task.vector_env is None:
-        return asked or default
-    count = int(task.vector_env.num_envs)
-    if asked not in (None, count):
-        raise SettingError(f"num_envs is {asked}; the vector environment given has {count}")
-    return count
 
 
 def open_folder(request: Request, task: str, student: str) -> RunFolder:

@@ -6,7 +6,6 @@ from typing import Any, final
 
 from rldistill.core import NetworkPolicy
 from rldistill.errors import RunFolderError
-from rldistill.students.store import load_student
 from rldistill.train.job import Job
 
 
@@ -18,7 +17,8 @@ class Run:
     Attributes:
         path: the run folder.
         summary: what verdict.json holds; see rldistill.evaluation.summary.summarise.
-        student: the student, as load_policy(path) gives it.
+        student: the student as it was saved and tested; where the user gave a live object, a
+            network of its own with the same weights.
     """
 
     path: Path
@@ -39,5 +39,4 @@ class Run:
         """
         if job.keeper.summary is None:
             raise RunFolderError(f"{job.keeper.folder.root}: the run has not ended")
-        root = job.keeper.folder.root
-        return cls(root, job.keeper.summary, load_student(root))
+        return cls(job.keeper.folder.root, job.keeper.summary, job.saved_student())

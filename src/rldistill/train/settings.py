@@ -7,11 +7,11 @@ from typing import Any, final
 
 from rldistill.core import Acting
 from rldistill.errors import SettingError
+from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.methods.catalogue import DEFAULT, get_method
 from rldistill.methods.method import Method
 
 DEFAULT_STEPS = 1_000_000
-DEFAULT_FLOOR = 0.95
 
 
 @final
@@ -68,6 +68,8 @@ class Settings:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
         if self.num_envs is not None and self.num_envs < 1:
             raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
+        if self.num_envs is not None and self.data is not None:
+            raise SettingError("num_envs has no effect with data, which is recorded already")
         if self.seed < 0:
             raise SettingError(f"seed must be at least 0, got {self.seed}")
         if self.device not in ("auto", "cpu", "cuda"):

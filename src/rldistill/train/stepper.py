@@ -1,13 +1,18 @@
 """Stepper: one optimiser, gradient clipping, and the running average of a student's weights."""
 
 import copy
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from rldistill.core import NetworkPolicy
+from rldistill.errors import ShapeError
 from rldistill.methods.method import Learning
+from rldistill.students.mlp import Mlp
+from rldistill.students.weights import differences
 
 
 @final
@@ -29,19 +34,39 @@ class Stepper:
         self.learning = learning
         self.critic = critic
         self.updates = 0
-        self._own = list(student.module.parameters())
+        self._own = trainable(student.module)
         self._critic = [] if critic is None else list(critic.parameters())
         self._optimiser = _optimiser(learning, [*self._own, *self._critic])
+        # A part that its maker left in evaluation mode, such as frozen statistics, stays there.
+        modules = list(student.module.modules()) if student.module.training else []
+        self._kept_in_evaluation = [part for part in modules if not part.training]
         self.tested = student
         if learning.average > 0.0:
-            average = copy.deepcopy(student.module).requires_grad_(False)
-            self.tested = NetworkPolicy(average, student.info)
-        self._averaged = list(self.tested.module.parameters())
+            self.tested = NetworkPolicy(copy.deepcopy(student.module), student.info)
+        self._averaged = trainable(self.tested.module)
+        self._buffers = list(zip(moving(self.tested.module), moving(student.module), strict=True))
+        if self.tested is not student:
+            self.tested.module.requires_grad_(False)
+        student.module.eval()
+        self.tested.module.eval()
 
     @property
     def device(self) -> torch.device:
         """Where the student lives."""
         return self._own[0].device
+
+    @contextmanager
+    def training(self) -> Generator[None]:
+        """While steps are taken: the student is in training mode, as its maker would have it."""
+        self.student.module.train()
+        for part in self._kept_in_evaluation:
+            part.eval()
+        try:
+            yield
+        finally:
+            self.student.module.eval()
+        for average, own in self._buffers:
+            average.copy_(own)  # running statistics are averages already
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of loss []."""
@@ -62,9 +87,12 @@ class Stepper:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite, also in the running average."""
+        """Whether no weight is NaN or infinite, also in the running average, and no buffer NaN."""
         every = (*self._own, *self._averaged, *self._critic)
-        return all(bool(p.isfinite().all()) for p in every)
+        # A buffer may be infinite on purpose, as masks are.
+        return all(bool(p.isfinite().all()) for p in every) and not any(
+            bool(own.isnan().any()) for _, own in self._buffers
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, optimiser and counters: all that resuming needs."""
@@ -77,13 +105,34 @@ class Stepper:
         return state if self.critic is None else state | {"critic": self.critic.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of state_dict."""
-        self.student.module.load_state_dict(state["student"])
-        self.tested.module.load_state_dict(state["tested"])
+        """The inverse of state_dict.
+
+        Raises:
+            ShapeError: the weights are those of another network.
+        """
+        for name, network in (("student", self.student), ("tested", self.tested)):
+            # A name of digits alone comes back from a checkpoint as a number.
+            weights = {str(key): tensor for key, tensor in state[name].items()}
+            if different := differences(weights, network.module.state_dict()):
+                raise ShapeError(
+                    f"the weights in the checkpoint are not those of this student, "
+                    f"{self.student.info.name}: {different}"
+                )
+            network.module.load_state_dict(weights)
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.updates = int(state["updates"])
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that may move, each once."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def moving(module: nn.Module) -> list[Tensor]:
+    """The buffers that calling a module may move, as batch normalisation does; none of an Mlp's."""
+    return [] if isinstance(module, Mlp) else list(module.buffers())
 
 
 def _optimiser(learning: Learning, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
