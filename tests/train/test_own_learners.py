@@ -191,9 +191,7 @@ def test_a_live_module_learns_and_gets_its_weights_back(tmp_path: Path, name: st
 
 
 def test_qdagger_refuses_a_live_module(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingError, match="made from a spec, such as 'mlp:64,64'.*live module Own"
-    ):
+    with pytest.raises(SettingError, match=r"made from a spec.*live module Own"):
         job_of(tmp_path / "run", "qdagger", student=Own())
 
 

@@ -78,7 +78,7 @@ class Peer:
     """
 
     alpha: float = 1.0
-    passes: int = 4
+    passes: int = 1
 
     def __post_init__(self) -> None:
         if not self.alpha > 0.0 or self.passes < 1:
