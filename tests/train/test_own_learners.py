@@ -224,5 +224,3 @@ def test_each_learns_cartpole_from_the_shipped_teacher(tmp_path: Path, name: str
         list(distilling(job))
         trained = returns()
     assert stats.mannwhitneyu(trained, untrained, alternative="greater").pvalue < 1e-6
-    assert job.keeper.summary is not None
-    assert job.keeper.summary["fraction"] > 0.5
