@@ -104,6 +104,20 @@ def test_in_a_bandit_every_row_is_a_gradient(name):
     assert evidence.asymmetry < 1e-11
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_with_one_step_and_several_first_states_every_row_is_a_gradient(name):
+    """Parameters shared between the states do not matter either: no choice changes the visits."""
+    rng = np.random.default_rng(6)
+    rewards = rng.standard_normal((3, 2))
+    mdp = from_tables("one step", rng.dirichlet(np.ones(3)), np.zeros((3, 2, 3)), rewards)
+    teacher = rng.dirichlet(np.ones(2), size=3)
+    student = Student(3, 2, rng.standard_normal((3, 2, 4)))
+    problem = Problem(mdp=mdp, teacher=teacher, student=student)
+    evidence = examine(exact_update(name, problem), rng.standard_normal((3, 4)))
+    assert evidence.is_gradient
+    assert evidence.asymmetry < 1e-10
+
+
 def test_jacobian_by_hand():
     """update = (x^2 y, sin x): J = [[2xy, x^2], [cos x, 0]]."""
     theta = np.array([0.7, -1.3])

@@ -70,6 +70,16 @@ def test_n_distillation_plus_reward_reaches_the_teacher():
     assert -4 * p * q < -3.99
 
 
+@pytest.mark.parametrize("start", [(0.1, 0.1), (0.9, 0.1), (0.2, 0.8)])
+def test_n_distillation_plus_reward_comes_ever_closer_from_elsewhere(start):
+    """What is missing to (1, 1) shrinks with time: it is the limit, and no stop on the way."""
+    theta = np.log(np.array(start) / (1 - np.array(start)))
+    path = runge_kutta(figure2_update("n-distill+R"), theta, dt=2.0, num_steps=1000)
+    missing = 1 / (1 + np.exp(path[[500, 1000]]))
+    assert (missing[0] < 2e-3).all()
+    assert (missing[1] < 0.6 * missing[0]).all()
+
+
 def test_the_cycle_goes_round_a_centre():
     """The fixed point is p = q = 1/2, with eigenvalues +-i/8."""
     found = find_fixed_point(figure2_update("on-policy-distill+R"), np.array([0.5, -0.4]))

@@ -98,3 +98,17 @@ def test_usage(capsys):
     assert main(["lab", "feild"]) == EXIT_USAGE
     assert "Did you mean field" in capsys.readouterr().err
     assert main(["lab", "field", "--method", "n-distill"]) == EXIT_USAGE
+
+
+def test_rows_of_the_method_table_that_the_lab_does_not_know(capsys):
+    """Their own code is asked; what theory says is left open."""
+    record = answer(capsys, "--method", "kickstarting", "--world", "random")
+    assert record["is_gradient"] is False
+    assert record["table_says_gradient"] is None
+    assert answer(capsys, "--method", "rusu-kl", "--world", "chain")["is_gradient"] is True
+    assert main(["lab", "field", "--method", "gkd", "--world", "chain"]) == 0
+    assert "its own code was asked" in capsys.readouterr().out
+    assert main(["lab", "field", "--method", "rsl-rl", "--world", "chain"]) == EXIT_ERROR
+    assert "continuous actions" in capsys.readouterr().err
+    assert main(["lab", "field", "--method", "kickstartng", "--world", "chain"]) == EXIT_ERROR
+    assert "Did you mean kickstarting" in capsys.readouterr().err

@@ -77,6 +77,6 @@ def test_what_makes_it_this_run(tmp_path: Path) -> None:
     assert job.identity() == {
         "task": job.task_json(), "teacher": "sha of by hand", "student": "mlp:8",
         "method": "dagger", "seed": 3, "floor": 0.9, "teacher_act": "mode", "student_act": "mode",
-        "evaluation_envs": 64,
+        "evaluation_envs": 64, "fit_critic": None,
     }  # fmt: skip
     assert not job.holds

@@ -62,6 +62,8 @@ class Flags:
     """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
     student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None
     """How the student acts when it is judged. Default: mode."""
+    fit_critic: Annotated[int | None, option("STEPS")] = None
+    """Learn the teacher's value from this many of its own steps first, for rows that need one."""
     data: Annotated[str | None, option("DIR|minari:NAME")] = None
     """Learn offline, from a folder written by `rldistill collect` or a Minari dataset."""
     recipe: Annotated[Path | None, option("FILE")] = None

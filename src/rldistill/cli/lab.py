@@ -23,6 +23,16 @@ FOLLOWED_TIME = 300.0
 
 
 @dataclass(frozen=True)
+class Described:
+    """What is known of a row before anything is computed."""
+
+    has_loss: bool
+    logs_teacher: bool
+    is_gradient: bool | None
+    why: str
+
+
+@dataclass(frozen=True)
 class Flags:
     """Is the expected update of a method the gradient of anything? Exact, on a small world.
 
@@ -30,7 +40,8 @@ class Flags:
     """
 
     method: Annotated[str, option("ROW")]
-    """A row of the paper's Table 1, for example n-distill; +R adds the reward: n-distill+R."""
+    """A row of Table 1, for example n-distill, or with the return: n-distill+R; or another row of
+    `rldistill methods` that discrete actions have, as it is in its first round."""
     world: Annotated[str, option("NAME")]
     """counterexample, corridor, grid, chain or random."""
     loss: Annotated[
@@ -67,7 +78,6 @@ def field(flags: Flags) -> int:
     """Print whether the update is a gradient, and the evidence."""
     import numpy as np
 
-    from rldistill.lab.exact import exact_update
     from rldistill.lab.field import examine
 
     if flags.points < 1 or flags.seed < 0:
@@ -76,7 +86,7 @@ def field(flags: Flags) -> int:
             f"{flags.seed}"
         )
     problem = make_problem(flags)
-    update = exact_update(flags.method, problem)
+    update = update_of(flags.method, problem)
     rng = np.random.default_rng(flags.seed)
     points = rng.standard_normal((flags.points, problem.student.num_parameters))
     evidence = examine(update, points)
@@ -90,10 +100,9 @@ def field(flags: Flags) -> int:
 
 def make_problem(flags: Flags) -> "Problem":
     """The world, with the loss that the flags ask for."""
-    from rldistill.lab.rows import get_row
     from rldistill.lab.worlds import WorldSettings, figure2_loss, make_world
 
-    row = get_row(flags.method)
+    row = describe(flags.method)
     if flags.loss is not None and not row.has_loss:
         raise SettingError(f"--loss has no effect: {flags.method} has no loss to choose")
     settings = WorldSettings(seed=flags.seed, size=flags.size, num_actions=flags.actions)
@@ -106,6 +115,41 @@ def make_problem(flags: Flags) -> "Problem":
 def loss_name(flags: Flags) -> str:
     """The loss of a row that has one."""
     return flags.loss or "cross-entropy"
+
+
+def describe(method: str) -> Described:
+    """The row as the lab knows it, else as the method table does.
+
+    Raises:
+        SettingError: neither knows it; near names are given.
+    """
+    from rldistill.lab import rows
+    from rldistill.methods.catalogue import ROWS
+
+    if method in ROWS and method not in rows.ROWS:
+        row = ROWS[method]
+        logs = row.credit is not None and row.credit.log_teacher > 0.0
+        logs = logs or row.loss in ("reverse_kl", "reverse_cross_entropy")
+        return Described(row.loss is not None, logs, None, "")
+    if method not in rows.ROWS and did_you_mean(method, rows.ROWS) == "":
+        near = did_you_mean(method, ROWS)
+        if near:
+            raise SettingError(f"unknown method {method!r}.{near}")
+    exact = rows.get_row(method)
+    logs = exact.has_reverse_loss or exact.log_teacher > 0.0
+    return Described(exact.has_loss, logs, exact.is_gradient, exact.why)
+
+
+def update_of(method: str, problem: "Problem") -> "Update":
+    """The lab's own expected update; of a row that it does not know, that of the method table."""
+    from rldistill.lab import exact, rows
+
+    if method in rows.ROWS:
+        return exact.exact_update(method, problem)
+    from rldistill.evaluation.fields import method_update
+    from rldistill.methods.catalogue import get_method
+
+    return method_update(get_method(method), problem)
 
 
 def followed(update: "Update", problem: "Problem") -> "Outcome | None":
@@ -124,9 +168,7 @@ def record_of(
     flags: Flags, problem: "Problem", evidence: "Evidence", outcome: "Outcome | None"
 ) -> dict[str, Any]:
     """What --json prints."""
-    from rldistill.lab.rows import get_row
-
-    row = get_row(flags.method)
+    row = describe(flags.method)
     return {
         "method": flags.method,
         "world": flags.world,
@@ -156,9 +198,7 @@ def lines_of(
     flags: Flags, problem: "Problem", evidence: "Evidence", outcome: "Outcome | None"
 ) -> list[str]:
     """The answer in words."""
-    from rldistill.lab.rows import get_row
-
-    row, mdp = get_row(flags.method), problem.mdp
+    row, mdp = describe(flags.method), problem.mdp
     loss = f", loss {loss_name(flags)}" if row.has_loss else ""
     verdict = (
         "No asymmetry was found: the update looks like the gradient of an objective."
@@ -187,11 +227,14 @@ def lines_of(
         )
     if outcome is not None:
         lines.append(f"followed   {outcome_words(outcome)}")
-    if problem.num_clamped and row.log_teacher + row.has_reverse_loss:
+    if problem.num_clamped and row.logs_teacher:
         lines.append(
             f"note       {problem.num_clamped} teacher probabilities below {problem.floor:g} were "
             "clamped there before the logarithm"
         )
+    if row.is_gradient is None:
+        why = "the lab has no formula of this row: its own code was asked, in its first round"
+        return [*lines, f"in theory  not known: {why}"]
     return [*lines, *table_lines(row.is_gradient, row.why, evidence.is_gradient)]
 
 

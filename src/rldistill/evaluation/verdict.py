@@ -78,8 +78,9 @@ def verdict(
     5 %, as long as no return lies outside the range of those seen.
 
     Args:
-        student_returns, teacher_returns, random_returns: [n], [m], [k], raw reward per episode, on
-            the same task. Unequal lengths are used whole.
+        student_returns: [n], raw reward per episode.
+        teacher_returns: [m], on the same task. Unequal lengths are used whole.
+        random_returns: [k], of the uniform policy.
         floor: fraction to be held, in (0, 1]. At 1 an equal student stays `unsure` for ever.
         paired: episode i of the three had the same start (the lengths are equal then).
         seed: of the bootstrap interval.

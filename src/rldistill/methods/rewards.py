@@ -1,4 +1,4 @@
-"""The reward terms of a row on a trajectory, as a plain function of tensors."""
+"""The reward terms and the gate of a row on a trajectory, as plain functions of tensors."""
 
 from dataclasses import dataclass
 from typing import final
@@ -8,6 +8,10 @@ from torch import Tensor
 
 from rldistill.errors import SettingError
 from rldistill.methods.credit import Credit
+from rldistill.methods.method import Gate
+
+# A soft gate's weight is at most this.
+LARGEST_GATE = 10.0
 
 
 @final
@@ -74,3 +78,17 @@ def step_credit(credit: Credit, terms: StepTerms, gamma: float) -> Tensor:
         after = gamma * torch.where(terms.terminated, 0.0, terms.losses[1:])
         total = total - credit.next_loss * after
     return total.detach()
+
+
+def gate_weights(gate: Gate, gap: Tensor) -> Tensor:
+    """What the loss is multiplied by, for the value gap xi = V_pi - V_pi_theta [...], as in Gate.
+
+    Source: Czarnecki et al. 2019 (arXiv:1902.02186), proposition 2; Lai et al. 2020
+    (arXiv:2006.04061), section 4.
+
+    >>> gate_weights(Gate(), torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 1.])
+    """
+    if gate.alpha is None:
+        return (gap > 0.0).to(gap.dtype)
+    return (gate.alpha * gap).exp().clamp(max=LARGEST_GATE)

@@ -54,6 +54,7 @@ class Recipe(BaseModel):
     vecnormalize: Path | None = None
     teacher_act: Act = "mode"
     student_act: Act = "mode"
+    fit_critic: int | None = Field(default=None, ge=100, le=10**8)
     data: str | None = None
     out: Path | None = None
 

@@ -115,8 +115,12 @@ def distilling(job: Job) -> Generator[Progress]:
 
 
 def greet(job: Job) -> Iterator[Progress]:
-    """Say what was found, and how teacher and random policy do."""
+    """Say what was found, fit a critic where one is asked for, play teacher and random policy."""
     yield job.keeper.record(job.state.progress(message="\n".join(job.notes)))
+    if job.critic is not None:
+        if job.critic.steps == 0:
+            job.critic.fit()
+        yield job.keeper.record(job.state.progress(message=job.critic.message))
     if job.prover is not None:
         message = job.prover.describe_teacher()
         yield job.keeper.record(job.state.progress(message=message))

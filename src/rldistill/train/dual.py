@@ -10,11 +10,11 @@ from rldistill.core import NetworkPolicy
 from rldistill.data.latest import LatestRound
 from rldistill.methods.learner_settings import Peer
 from rldistill.methods.method import Method
+from rldistill.methods.rewards import LARGEST_GATE
 from rldistill.methods.schedules import ALWAYS
 from rldistill.methods.terms import Alignment
 from rldistill.students.build import another_like
 from rldistill.train.actor_critic import ActorCriticLearner, minibatches
-from rldistill.train.experience import LARGEST_GATE
 from rldistill.train.learners import Memory
 
 STUDENT, PEER = 0, 1

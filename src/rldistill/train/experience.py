@@ -12,14 +12,12 @@ from rldistill.maths import returns
 from rldistill.maths.returns import Outcomes
 from rldistill.methods.credit import Credit
 from rldistill.methods.method import Method
-from rldistill.methods.rewards import StepTerms, step_credit
+from rldistill.methods.rewards import StepTerms, gate_weights, step_credit
 from rldistill.methods.terms import Alignment
 from rldistill.train.critic import ReturnScale
 
 # Where neither the row nor the teacher says one.
 GAMMA = 0.99
-# A soft gate's weight is at most this.
-LARGEST_GATE = 10.0
 # Student and critic of a round.
 Networks = tuple[NetworkPolicy, nn.Module | None]
 
@@ -173,10 +171,7 @@ class Appraiser:
         gate = self.method.gate
         if gate is None:
             return torch.ones_like(views.teacher_values)
-        gap = views.teacher_values - views.values[..., self.reward_column]
-        if gate.alpha is None:
-            return (gap > 0.0).to(gap.dtype)
-        return (gate.alpha * gap).exp().clamp(max=LARGEST_GATE)
+        return gate_weights(gate, views.teacher_values - views.values[..., self.reward_column])
 
     def _advantages(
         self, outcomes: Outcomes, credit: Tensor, values: Tensor

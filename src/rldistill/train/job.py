@@ -28,6 +28,7 @@ from rldistill.runs import live_object
 from rldistill.students.mlp import Mlp
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
+from rldistill.train.fit_critic import CriticFit
 from rldistill.train.keeper import Keeper
 from rldistill.train.learners import Learner, Memory
 from rldistill.train.settings import Settings
@@ -57,6 +58,7 @@ class Job:
         recipe: what recipe.toml says.
         give_back: writes the tested weights into what the user gave as a student.
         resume: continue the run in the folder.
+        critic: the teacher's value, fitted before the first round; None: nothing is to be fitted.
         recent: returns of the latest training episodes, for weights that depend on them.
     """
 
@@ -76,6 +78,7 @@ class Job:
     recipe: dict[str, Any]
     give_back: Callable[[nn.Module], object]
     resume: bool
+    critic: CriticFit | None = None
     recent: RecentReturns = field(default_factory=RecentReturns)
 
     def round_steps(self) -> int:
@@ -193,6 +196,7 @@ class Job:
             "student_act": str(self.settings.student_act),
             # Seeds are counted in rounds of this many.
             "evaluation_envs": None if self.prover is None else self.prover.arena.num_envs,
+            "fit_critic": self.settings.fit_critic,
         }
 
     def task_json(self) -> dict[str, Any] | None:

@@ -150,12 +150,17 @@ class Keeper(AbstractContextManager["Keeper"]):
             tensors |= memory_tensors
         else:
             memory = None
+        critic = None
+        if job.critic is not None:
+            critic_tensors, critic = flatten("critic", job.critic.state_dict())
+            tensors |= critic_tensors
         record = {
             "identity": job.identity(),
             "state": job.state.to_json()
             | {"before_seconds": job.state.before_seconds + self.seconds()},
             "learner": learner,
             "memory": memory,
+            "critic": critic,
             "prover": None if job.prover is None else job.prover.state_dict(),
             "numpy": to_json(job.randomness.uniform.bit_generator.state),
         }
@@ -174,6 +179,9 @@ class Keeper(AbstractContextManager["Keeper"]):
         self.save(job)
         student = job.saved_student()
         self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
+        if job.critic is not None:
+            self.summary["critic_steps"] = job.critic.steps
+            self.summary["critic_explained"] = job.critic.explained
         if job.prover is None:
             self.summary["reason"] = UNJUDGED
         atomic_write(self.folder.verdict_json, to_json(self.summary, indent=1))
@@ -206,6 +214,8 @@ class Keeper(AbstractContextManager["Keeper"]):
             job.randomness.uniform.bit_generator.state = json.loads(record["numpy"])
             if record["memory"] is not None:
                 job.memory.load_state_dict(unflatten(record["memory"], tensors))
+            if job.critic is not None:
+                job.critic.load_state_dict(unflatten(record["critic"], tensors))
             if job.prover is not None and record["prover"] is not None:
                 job.prover.load_state_dict(record["prover"])
                 if ended:

@@ -21,6 +21,7 @@ from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.runs import live_object
 from rldistill.teachers.load import load_teacher, require_fit
+from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
 from rldistill.train.learning import Labeller, labeller, make_learner, make_memory
@@ -62,6 +63,7 @@ class Parts:
     task_info: TaskInfo | None
     prover: Prover | None
     labeller: Labeller | None = None
+    critic: CriticFit | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -99,6 +101,7 @@ def prepare(request: Request) -> Job:
         notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
         recipe=make_recipe(request, parts),
         give_back=parts.student.give_back,
+        critic=parts.critic,
         resume=request.resume,
     )
 
@@ -121,6 +124,7 @@ def online(request: Request, device: torch.device) -> Parts:
         row.control, labels, student, settings.teacher_act, info.action_space, randomness
     )
     num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
+    critic = make_critic(request, teacher, task)
     return Parts(
         teacher=teacher.info,
         student=chosen,
@@ -130,7 +134,8 @@ def online(request: Request, device: torch.device) -> Parts:
         task=task,
         task_info=info,
         prover=make_prover(request, teacher, task, info),
-        labeller=labels,
+        labeller=labels if critic is None else critic.teacher,
+        critic=critic,
     )
 
 
@@ -142,6 +147,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     """
     settings = request.settings
     assert settings.data is not None
+    if settings.fit_critic is not None:
+        raise SettingError(f"--fit-critic has no effect with data: {settings.data}; leave it out")
     dataset = open_dataset(settings.data)
     if len(dataset) == 0:
         raise DatasetError(f"{settings.data} has no rows to learn from")
@@ -172,6 +179,21 @@ def offline(request: Request, device: torch.device) -> Parts:
         prover=prover,
         notes=(f"data     {settings.data}: {len(dataset):,} rows",),
     )
+
+
+def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> CriticFit | None:
+    """The critic that --fit-critic asks for, not fitted yet."""
+    settings = request.settings
+    if settings.fit_critic is None:
+        return None
+    num_envs = count_envs(task, None, FIT_ENVS)
+    fit = FitSettings(
+        steps=settings.fit_critic,
+        num_envs=num_envs,
+        seed=settings.seed,
+        teacher_act=settings.teacher_act,
+    )
+    return critic_fit(settings.row, teacher, task, fit)
 
 
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
@@ -243,6 +265,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
+        "fit_critic": settings.fit_critic,
         "data": None if settings.data is None else str(settings.data),
     }
     if task is not None and info is not None:

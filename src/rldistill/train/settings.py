@@ -35,6 +35,8 @@ class Settings:
         teacher_act: how the teacher acts, when collecting and when it is judged.
         student_act: how the student acts when it is judged.
         vecnormalize: statistics of the teacher's observation normaliser.
+        fit_critic: environment steps of the teacher from which its value is learnt first, for rows
+            that need one of a teacher that has none in raw reward; None: it must have one.
         data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
         force: replace an existing run folder.
         evaluation_envs: episodes per look.
@@ -55,6 +57,7 @@ class Settings:
     teacher_act: Acting = Acting()
     student_act: Acting = Acting()
     vecnormalize: Path | None = None
+    fit_critic: int | None = None
     data: str | Path | None = None
     force: bool = False
     evaluation_envs: int = 64
@@ -66,6 +69,8 @@ class Settings:
             raise SettingError(f"until must lie in (0, 1], got {self.until:g}")
         if self.steps is not None and self.steps < 1:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
+        if self.fit_critic is not None and self.fit_critic < 100:
+            raise SettingError(f"fit_critic must be at least 100 steps, got {self.fit_critic}")
         if self.num_envs is not None and self.num_envs < 1:
             raise SettingError(f"num_envs must be at least 1, got {self.num_envs}")
         if self.num_envs is not None and self.data is not None:
