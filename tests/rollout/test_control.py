@@ -165,3 +165,13 @@ def test_uniform_actions_fill_the_box_and_are_normal_where_it_is_infinite():
     assert actions.dtype == np.float32
     for d, law in enumerate([("uniform", (-1, 2)), ("uniform", (5, 2)), ("norm",), ("norm",)]):
         assert stats.kstest(actions[:, d], *law).pvalue > SMALLEST_P
+
+
+def test_whoever_the_learner_names_acts_in_the_students_place():
+    """Asked anew at each step; the teacher's share is not touched."""
+    chosen = [always([0.0, 0.0, 9.0], HEAD), always([9.0, 0.0, 0.0], HEAD)]
+    own = controller(by_mode(0.0))
+    own.acting = lambda: chosen.pop()
+    assert set(own.act(STATES, 0)[0]) == {0}
+    assert set(own.act(STATES, 0)[0]) == {2}
+    assert not chosen

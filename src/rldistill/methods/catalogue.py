@@ -6,6 +6,7 @@ from rldistill.errors import SettingError, did_you_mean
 from rldistill.methods.landscape import GAP, LANDSCAPE
 from rldistill.methods.method import STUDENT, TEACHER, Control, Learning, Method
 from rldistill.methods.neighbours import NEIGHBOURS
+from rldistill.methods.own_learners import OWN_LEARNERS
 from rldistill.methods.schedules import FirstRounds, Geometric, Linear
 
 RUSU = "Rusu et al. 2016 (arXiv:1511.06295), section 3"
@@ -80,6 +81,7 @@ ROWS: dict[str, Method] = {
         ),
         *LANDSCAPE,
         *NEIGHBOURS,
+        *OWN_LEARNERS,
     )
 }
 DEFAULT = "on-policy-distill"

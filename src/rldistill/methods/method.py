@@ -6,6 +6,7 @@ from typing import Literal, final
 
 from rldistill.errors import SettingError
 from rldistill.methods.credit import Credit
+from rldistill.methods.learner_settings import LearnerSettings, check_learner
 from rldistill.methods.schedules import ALWAYS, Constant, Schedule, Weaning
 
 # A round that no run comes to: by then every schedule is at its end.
@@ -192,6 +193,7 @@ class Method:
         gate: weighs the loss by who is better from here on; None: it counts everywhere.
         proximal: the loss is multiplied by max(pi_theta / pi_old, 1 - clip) (PPD).
         actor_critic: settings of rows with credit or a gate.
+        learner: settings of the learner of its own that the row needs; None: it needs none.
         actions: "discrete" or "continuous" where the row is defined for those alone.
     """
 
@@ -211,6 +213,7 @@ class Method:
     gate: Gate | None = None
     proximal: bool = False
     actor_critic: ActorCritic = ActorCritic()
+    learner: LearnerSettings | None = None
     actions: Literal["any", "discrete", "continuous"] = "any"
 
     def __post_init__(self) -> None:
@@ -235,6 +238,7 @@ class Method:
         elif self.loss is None:
             raise SettingError(f"{self.name}: neither a loss nor a credit: nothing to learn from")
         self._check_effects()
+        check_learner(self)
 
     def _check_effects(self) -> None:
         idle = {

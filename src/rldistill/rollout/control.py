@@ -1,5 +1,6 @@
 """Who acts: the control policy of a method, one vectorised step at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -50,6 +51,8 @@ class Controller:
         teacher_act: how the teacher turns its distribution into an action.
         action_space: for uniform actions.
         randomness: whose turn it is, what is sampled.
+        acting: asked at each step who acts in the student's place, for learners of more than one
+            policy; None: the student.
     """
 
     control: Control
@@ -58,6 +61,7 @@ class Controller:
     teacher_act: Acting
     action_space: spaces.Space[Any]
     randomness: Randomness
+    acting: Callable[[], Policy] | None = None
 
     def act(
         self, observations: Tensor, round_index: int
@@ -79,11 +83,14 @@ class Controller:
         actions = None
         if share > 0.0:
             teacher_raw = self.teacher.raw(observations)
-            distribution = self.teacher.info.head(teacher_raw)
+            head = self.teacher.info.head
+            # A label may hold more than the outputs; they come first.
+            distribution = head(teacher_raw[..., : head.num_outputs])
             actions = self.teacher_act.choose(distribution, self.randomness.control)
         if actions is None or share < 1.0:
             student_act = Acting(mode=not self.control.student_samples)
-            own = student_act.choose(self.student(observations), self.randomness.control)
+            student = self.student if self.acting is None else self.acting()
+            own = student_act.choose(student(observations), self.randomness.control)
             actions = own if actions is None else self._mix(actions, own, share)
         return self._explore(actions.cpu().numpy()), teacher_raw
 

@@ -1,6 +1,7 @@
 """make_student: from a spec and two spaces to a policy that can be trained."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gymnasium import spaces
@@ -57,6 +58,18 @@ def make_student(
         parameters=count,
     )
     return NetworkPolicy(module, info)
+
+
+def another_like(student: NetworkPolicy) -> NetworkPolicy:
+    """An MLP on the same device with the same inputs and head, and random weights of its own.
+
+    It has the layers of an MLP student; beside a live module, two of 64.
+    """
+    old = student.module
+    spec = old.spec if isinstance(old, Mlp) else MlpSpec(hidden=(64, 64))
+    module = Mlp(spec, math.prod(student.info.observation_shape), student.info.head)
+    info = replace(student.info, name=str(spec), fingerprint="", source="", notes=())
+    return NetworkPolicy(module.to(student.device), info)
 
 
 def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:

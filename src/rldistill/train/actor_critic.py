@@ -1,6 +1,7 @@
 """The actor-critic learner: rows that credit actions over time, or gate their loss by values."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
@@ -64,6 +65,11 @@ class ActorCriticLearner:
     def student(self) -> NetworkPolicy:
         """The network that is being trained, and that acts while collecting."""
         return self._stepper.student
+
+    @property
+    def acting(self) -> NetworkPolicy:
+        """The student."""
+        return self.student
 
     @property
     def tested(self) -> NetworkPolicy:
@@ -147,6 +153,29 @@ class ActorCriticLearner:
             apart = (own - batch.teacher_values).square().mean()
             loss = loss + settings.value_distillation * 0.5 * apart
         return loss
+
+    def training(self) -> AbstractContextManager[None]:
+        """While steps are taken from outside."""
+        return self._stepper.training()
+
+    def step(self, loss: Tensor) -> None:
+        """One step of the same optimiser down another loss [], for learners of two policies."""
+        self._stepper.step(loss)
+
+    def finite(self, loss: float) -> float:
+        """The loss itself; raises NotFiniteError where it is NaN or infinite."""
+        return finite_loss(loss, self._stepper)
+
+    @property
+    def unit(self) -> float:
+        """The unit of its values, in raw reward."""
+        return self._appraiser.unit
+
+    @torch.no_grad()
+    def values(self, observations: Tensor) -> Tensor:
+        """V_theta of observations [N, ...], in raw reward [N]."""
+        assert self._stepper.critic is not None, "the rows that ask have credit"
+        return self.unit * self._stepper.critic(observations)[:, self._appraiser.reward_column]
 
     def fit_normaliser(self, observations: Tensor) -> None:
         """Fit the input normalisers of student and critic on observations [N, O]."""

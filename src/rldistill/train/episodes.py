@@ -22,8 +22,15 @@ class RecentReturns:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._running: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
 
-    def add(self, trajectory: Trajectory, anew: bool = False) -> None:
-        """Take a round [T, B] into account; anew: it begins with a reset of all environments."""
+    def add(self, trajectory: Trajectory, anew: bool = False, counted: bool = True) -> None:
+        """Take a round [T, B] into account.
+
+        Args:
+            trajectory: of the round.
+            anew: it begins with a reset of all environments.
+            counted: False where the teacher acted: all that came before is forgotten, and so are
+                the episodes that go on from it.
+        """
         rewards = trajectory.rewards.double().cpu().numpy()
         valid = trajectory.valid.cpu().numpy()
         ended = (trajectory.terminated | trajectory.truncated).cpu().numpy() & valid
@@ -32,8 +39,12 @@ class RecentReturns:
         running = self._running
         for t in range(len(rewards)):
             running += np.where(valid[t], rewards[t], 0.0)
-            self._returns.extend(running[ended[t]])
+            over = running[ended[t]]
+            self._returns.extend(over[np.isfinite(over)])
             running[ended[t]] = 0.0
+        if not counted:
+            self._returns.clear()
+            running.fill(np.nan)
 
     @property
     def mean(self) -> float | None:

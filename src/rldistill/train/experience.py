@@ -144,7 +144,7 @@ class Appraiser:
         flat, shape = every.flatten(0, 1), every.shape[:2]
         teacher_values = torch.zeros(shape, device=flat.device)
         if self.method.needs_teacher_value:
-            teacher_values = self.teacher.value(flat).view(shape) / self._unit
+            teacher_values = self.teacher.value(flat).view(shape) / self.unit
         values = torch.zeros((*shape, 1), device=flat.device)
         if critic is not None:
             values = critic(flat).unflatten(0, shape)
@@ -156,14 +156,15 @@ class Appraiser:
         )
 
     @property
-    def _unit(self) -> float:
+    def unit(self) -> float:
+        """The unit of rewards and values, in raw reward."""
         return self.scale.value if self.method.actor_critic.scale_rewards else 1.0
 
     def _outcomes(self, trajectory: Trajectory) -> Outcomes:
         """The rewards of a round in the unit that takes them into account already."""
         ends = (trajectory.terminated, trajectory.truncated, trajectory.valid)
         self.scale.update(Outcomes(trajectory.rewards, *ends), self.gamma)
-        return Outcomes(trajectory.rewards / self._unit, *ends)
+        return Outcomes(trajectory.rewards / self.unit, *ends)
 
     def _gate(self, views: _Views) -> Tensor:
         """Weights of the loss [T + 1, B]."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.latest import LatestRound
+from rldistill.data.transitions import Transitions
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
@@ -93,9 +94,9 @@ class Job:
         observations = first.observations[first.valid]
         self.learner.fit_normaliser(observations)
         if needs_action_gap(self.settings.row, self.teacher_info.head):
-            self.state.action_gap = mean_action_gap(first.teacher_raw[first.valid])
+            self.state.action_gap = mean_action_gap(self.outputs_of(first)[first.valid])
             self.restore_alignment()
-        return self._floored(first.teacher_raw[first.valid])
+        return self._floored(self.outputs_of(first)[first.valid])
 
     def _floored(self, teacher_raw: Tensor) -> str:
         """That probabilities of the teacher are too small for their logarithm to count."""
@@ -109,8 +110,11 @@ class Job:
 
     def remember(self, batch: Labelled) -> None:
         """Store a round; a row without memory forgets the rounds before, but never a dataset."""
-        if isinstance(self.memory, LatestRound):
+        if isinstance(self.memory, LatestRound | Transitions):
             assert batch.trajectory is not None, "prepare() refuses datasets for such rows"
+            if self.state.round_index > 0 and self.teacher_acts(-1) and not self.teacher_acts():
+                # First on the teacher's data, then on the student's own (Agarwal et al. 2022).
+                self.memory.clear()
             self.memory.put(batch.trajectory)
             return
         if self.settings.row.memory == 0 and self.settings.data is None:
@@ -123,10 +127,19 @@ class Job:
         if isinstance(weight, Weaning) and batch.trajectory is not None:
             # Rounds in a live vector environment begin anew: see EnvironmentSource.
             anew = self.task is not None and self.task.vector_env is not None
-            self.recent.add(batch.trajectory, anew)
+            self.recent.add(batch.trajectory, anew, counted=not self.teacher_acts())
             self.learner.loss_weight = weight.at(i, self.training_fraction)
         else:
             self.learner.loss_weight = weight.at(i)
+
+    def teacher_acts(self, ahead: int = 0) -> bool:
+        """Whether the teacher may act in this round, or in another so many rounds ahead."""
+        share = self.settings.row.control.teacher_share
+        return share.at(self.state.round_index + ahead) > 0.0
+
+    def outputs_of(self, batch: Labelled) -> Tensor:
+        """The teacher's raw outputs [N, outputs]: a label may hold more, which comes after them."""
+        return batch.teacher_raw[:, : self.teacher_info.head.num_outputs]
 
     @property
     def training_fraction(self) -> float | None:
@@ -139,7 +152,7 @@ class Job:
     @torch.no_grad()
     def agreement_on(self, batch: Labelled) -> float | None:
         """Share of states where student and teacher choose alike; None for continuous actions."""
-        teacher = self.teacher_info.head(batch.teacher_raw[batch.valid])
+        teacher = self.teacher_info.head(self.outputs_of(batch)[batch.valid])
         if not isinstance(teacher, Categorical) or not bool(batch.valid.any()):
             return None
         student = self.learner.tested(batch.observations[batch.valid])

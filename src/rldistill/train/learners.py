@@ -8,6 +8,7 @@ from torch import Tensor
 from rldistill.core import NetworkPolicy
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
+from rldistill.data.transitions import Transitions
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
@@ -15,7 +16,7 @@ from rldistill.students.mlp import Mlp
 from rldistill.train.critic import Critic
 from rldistill.train.stepper import Stepper
 
-Memory = Replay | LatestRound
+Memory = Replay | LatestRound | Transitions
 
 
 class Learner(Protocol):
@@ -31,7 +32,12 @@ class Learner(Protocol):
 
     @property
     def student(self) -> NetworkPolicy:
-        """The network that is being trained, and that acts while collecting."""
+        """The network that is being trained."""
+        ...
+
+    @property
+    def acting(self) -> NetworkPolicy:
+        """The network that acts now while collecting, where the row's control lets it."""
         ...
 
     @property
@@ -92,6 +98,11 @@ class PerStateLearner:
     def student(self) -> NetworkPolicy:
         """The network that is being trained, and that acts while collecting."""
         return self._stepper.student
+
+    @property
+    def acting(self) -> NetworkPolicy:
+        """The student."""
+        return self.student
 
     @property
     def tested(self) -> NetworkPolicy:

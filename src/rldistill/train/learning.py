@@ -1,20 +1,73 @@
-"""Which learner a row needs."""
+"""Which learner, memory and labels a row needs."""
 
 import torch
 
-from rldistill.core import NetworkPolicy
+from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.data.latest import LatestRound
+from rldistill.data.replay import Replay
+from rldistill.data.transitions import Transitions
 from rldistill.errors import SettingError
+from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
 from rldistill.methods.method import Method
 from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import Alignment
 from rldistill.train.actor_critic import ActorCriticLearner
-from rldistill.train.learners import Learner, PerStateLearner
+from rldistill.train.distral import DistralLearner
+from rldistill.train.dual import DualLearner
+from rldistill.train.experience import GAMMA
+from rldistill.train.learners import Learner, Memory, PerStateLearner
+from rldistill.train.mimic import FeatureTeacher, MimicLearner
+from rldistill.train.qlearn import QLearner
+
+# Who labels states: the teacher, with its hidden layer where the row asks for that.
+Labeller = NetworkPolicy | FeatureTeacher
+
+
+def labeller(row: Method, teacher: NetworkPolicy) -> Labeller:
+    """Who labels the states of a row.
+
+    Raises:
+        SettingError: the row needs the teacher's hidden layer, and there is none.
+    """
+    if isinstance(row.learner, FeatureRegression):
+        return FeatureTeacher.of(teacher)
+    return teacher
+
+
+def make_memory(
+    row: Method,
+    labels: Labeller | None,
+    teacher: PolicyInfo,
+    capacity: int,
+    device: torch.device,
+) -> Memory:
+    """The memory of a row.
+
+    Args:
+        row: the method.
+        labels: who labels; None where the states come from a dataset.
+        teacher: what is known of who is distilled.
+        capacity: rows.
+        device: where it lives.
+
+    Raises:
+        SettingError: there is not enough memory.
+    """
+    shape, width = teacher.observation_shape, teacher.head.num_outputs
+    if row.is_actor_critic:
+        return LatestRound()
+    if isinstance(row.learner, QLearning):
+        n = row.learner.n_step
+        return Transitions(capacity, shape, width, discount(row.learner, teacher), n, device)
+    if isinstance(labels, FeatureTeacher):
+        width = labels.label_width
+    return Replay(capacity, shape, width, device)
 
 
 def make_learner(
     row: Method,
     student: NetworkPolicy,
-    teacher: NetworkPolicy | None,
+    teacher: Labeller | None,
     alignment: Alignment,
     generator: torch.Generator,
 ) -> Learner:
@@ -28,18 +81,38 @@ def make_learner(
         generator: of its batches.
 
     Raises:
-        SettingError: the row needs environments, or the teacher's value, and there is none.
+        SettingError: the row needs environments, the teacher's value or a hidden layer, and there
+            is none; or it needs another student.
     """
     if teacher is None and isinstance(row.loss_weight, Weaning):
         raise SettingError(
             f"{row.name} weighs its loss by the returns of training episodes, which a dataset does "
             "not have; choose another loss_weight, such as Constant(1.0)"
         )
-    if not row.is_actor_critic:
+    if not row.is_actor_critic and row.learner is None:
         return PerStateLearner(student, alignment, row.learning, generator)
     if teacher is None:
         raise SettingError(
-            f"{row.name} credits the student's own actions, so it needs a teacher and an "
+            f"{row.name} learns from what the student does, so it needs a teacher and an "
             "environment; from a dataset learn with a row without credit, such as teacher-distill"
         )
-    return ActorCriticLearner(student, teacher, row, alignment, generator)
+    match row.learner, teacher:
+        case FeatureRegression() as settings, FeatureTeacher():
+            method = (row.learning, settings)
+            return MimicLearner(student, teacher, alignment, method, generator)
+        case QLearning() as settings, NetworkPolicy():
+            gamma = discount(settings, teacher.info)
+            return QLearner(student, gamma, row, alignment, generator)
+        case Peer(), NetworkPolicy():
+            return DualLearner(student, teacher, row, alignment, generator)
+        case Prior(), NetworkPolicy():
+            return DistralLearner(student, teacher, row, alignment, generator)
+        case _, NetworkPolicy():
+            return ActorCriticLearner(student, teacher, row, alignment, generator)
+        case _:
+            raise AssertionError("labeller() makes a FeatureTeacher for FeatureRegression alone")
+
+
+def discount(settings: QLearning, teacher: PolicyInfo) -> float:
+    """The row's own gamma, else the teacher's, else GAMMA."""
+    return next(g for g in (settings.gamma, teacher.gamma, GAMMA) if g is not None)

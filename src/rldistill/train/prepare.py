@@ -12,8 +12,6 @@ import torch
 from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
-from rldistill.data.latest import LatestRound
-from rldistill.data.replay import Replay
 from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import DatasetError, SettingError, between
@@ -26,7 +24,7 @@ from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import Keeper
-from rldistill.train.learning import make_learner
+from rldistill.train.learning import Labeller, labeller, make_learner, make_memory
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -59,13 +57,12 @@ class Parts:
     teacher: PolicyInfo
     student: Chosen
     source: Source
-    observation_shape: tuple[int, ...]
     capacity: int
     randomness: Randomness
     task: TaskSpec | None
     task_info: TaskInfo | None
     prover: Prover | None
-    policy: NetworkPolicy | None = None
+    labeller: Labeller | None = None
     critic: CriticFit | None = None
     notes: tuple[str, ...] = ()
 
@@ -84,6 +81,9 @@ def prepare(request: Request) -> Job:
     teacher, student = parts.teacher, parts.student.policy
     # A relative temperature is known once the first states are seen: see Job.begin.
     alignment = align(row, teacher.head, student.info.head, None)
+    learner = make_learner(row, student, parts.labeller, alignment, parts.randomness.batches)
+    if isinstance(parts.source, EnvironmentSource):
+        parts.source.controller.acting = lambda: learner.acting
     title = "data" if parts.task_info is None else parts.task_info.id
     return Job(
         settings=settings,
@@ -91,10 +91,8 @@ def prepare(request: Request) -> Job:
         task_info=parts.task_info,
         teacher_info=teacher,
         source=parts.source,
-        memory=LatestRound()
-        if row.is_actor_critic
-        else Replay(parts.capacity, parts.observation_shape, teacher.head.num_outputs, device),
-        learner=make_learner(row, student, parts.policy, alignment, parts.randomness.batches),
+        memory=make_memory(row, parts.labeller, teacher, parts.capacity, device),
+        learner=learner,
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
         state=RunState(total_steps=settings.total_steps, next_look=FIRST_LOOK),
@@ -121,8 +119,9 @@ def online(request: Request, device: torch.device) -> Parts:
     )
     student = chosen.policy.to(device)  # its module moves, and chosen holds that module
     randomness = Randomness.seeded(settings.seed, device)
+    labels = labeller(row, teacher)
     controller = Controller(
-        row.control, teacher, student, settings.teacher_act, info.action_space, randomness
+        row.control, labels, student, settings.teacher_act, info.action_space, randomness
     )
     num_envs = count_envs(task, settings.num_envs, NUM_ENVS[info.backend])
     critic = make_critic(request, teacher, task)
@@ -130,13 +129,12 @@ def online(request: Request, device: torch.device) -> Parts:
         teacher=teacher.info,
         student=chosen,
         source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
-        observation_shape=info.observation_space.shape,
         capacity=row.memory or row.round_steps + num_envs,
         randomness=randomness,
         task=task,
         task_info=info,
         prover=make_prover(request, teacher, task, info),
-        policy=teacher if critic is None else critic.teacher,
+        labeller=labels if critic is None else critic.teacher,
         critic=critic,
     )
 
@@ -174,7 +172,6 @@ def offline(request: Request, device: torch.device) -> Parts:
         teacher=whose,
         student=chosen,
         source=DatasetSource(dataset, teacher, capacity, device),
-        observation_shape=shape,
         capacity=capacity,
         randomness=Randomness.seeded(settings.seed, device),
         task=task,
