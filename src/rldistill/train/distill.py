@@ -11,14 +11,11 @@ import torch
 
 from rldistill.envs.backends import TaskSource
 from rldistill.train.job import Job
+from rldistill.train.looks import conclude, look
 from rldistill.train.prepare import Request, prepare
 from rldistill.train.progress import Progress
 from rldistill.train.result import Run
 from rldistill.train.settings import Settings
-
-# A student is looked at again when its steps have grown by this factor: often while it is young,
-# rarely later, so that testing never dominates a long run.
-LOOK_GROWTH = 1.4
 
 
 def distill(
@@ -124,39 +121,3 @@ def greet(job: Job) -> Iterator[Progress]:
     if job.prover is not None:
         message = job.prover.describe_teacher()
         yield job.keeper.record(job.state.progress(message=message))
-
-
-def look(job: Job) -> Iterator[Progress]:
-    """Screen the student; if it is nominated, confirm it as it is now.
-
-    Each look is saved before it is shown: what was seen is never played again.
-    """
-    state, prover = job.state, job.prover
-    state.next_look = int(state.env_steps * LOOK_GROWTH)
-    if prover is None:
-        return
-    screening = prover.screen(job.learner.tested)
-    job.keeper.save(job)
-    yield job.keeper.record(state.progress(look=screening))
-    if screening.decision == "nominate":
-        yield from confirm(job)
-        if not job.holds:
-            prover.next_candidate()
-
-
-def confirm(job: Job) -> Iterator[Progress]:
-    """Test the student on fresh seeds, round by round."""
-    if job.prover is not None:
-        for confirming in job.prover.confirm(job.learner.tested):
-            job.keeper.save(job)
-            yield job.keeper.record(job.state.progress(look=confirming))
-
-
-def conclude(job: Job) -> Iterator[Progress]:
-    """Confirm the last student unless one was, measure it on fresh episodes, and save."""
-    verdict = alike = None
-    if job.prover is not None:
-        yield from confirm(job)
-        verdict, alike = job.prover.measure(job.learner.tested)
-    job.keeper.finish(job, verdict, alike)
-    yield job.keeper.record(job.state.progress(verdict=verdict, done=True))
