@@ -107,5 +107,6 @@ def test_every_activation_is_found_by_its_repr_and_is_elementwise(name):
     x = torch.randn(4, 5)
     with torch.no_grad():
         whole = cls()(x)
-        assert torch.equal(whole[2, 3], cls()(x[2, 3]))
+        # One number and many take different instructions, which round differently.
+        torch.testing.assert_close(whole[2, 3], cls()(x[2, 3]), rtol=1e-6, atol=1e-7)
         assert torch.equal(whole, cls()(x))
