@@ -19,7 +19,7 @@ def test_until_lies_in_0_1(until: float) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"steps": 0}, {"num_envs": 0}, {"device": "gpu"}, {"evaluation_envs": 0},
-     {"evaluation_envs": 1025}, {"seed": -1}],
+     {"evaluation_envs": 1025}, {"seed": -1}, {"student_act": "sample"}, {"teacher_act": None}],
 )  # fmt: skip
 def test_what_is_out_of_range_is_told(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):

@@ -136,6 +136,18 @@ class Acting:
             raise SettingError(f"{what} must be one of {', '.join(ACTING)}; got {text!r}")
         return cls(text == "mode")
 
+    @classmethod
+    def require(cls, value: object, what: str) -> None:
+        """Refuse what is no Acting, such as the bare word.
+
+        Raises:
+            SettingError: it is not one.
+
+        >>> Acting.require(Acting(mode=False), "student_act")
+        """
+        if not isinstance(value, cls):
+            raise SettingError(f"{what} must be Acting(mode=True) or (mode=False); got {value!r}")
+
     def __str__(self) -> str:
         return "mode" if self.mode else "sample"
 

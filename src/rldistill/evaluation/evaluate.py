@@ -58,6 +58,8 @@ class EvaluationSettings:
     vecnormalize: Path | None = None
 
     def __post_init__(self) -> None:
+        Acting.require(self.teacher_act, "teacher_act")
+        Acting.require(self.student_act, "student_act")
         if self.episodes < 1:
             raise SettingError(f"episodes must be at least 1, got {self.episodes}")
         if self.num_envs is not None and self.num_envs < 1:

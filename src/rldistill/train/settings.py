@@ -32,7 +32,8 @@ class Settings:
         env_kwargs: passed to the environment.
         wrapper: "module:function", applied to each gymnasium environment.
         imports: modules that register environments.
-        teacher_act: how the teacher acts, when collecting and when it is judged.
+        teacher_act: how the teacher acts, when collecting and when it is judged: its likeliest
+            action, or a sampled one with Acting(mode=False).
         student_act: how the student acts when it is judged.
         vecnormalize: statistics of the teacher's observation normaliser.
         fit_critic: environment steps of the teacher from which its value is learnt first, for rows
@@ -65,6 +66,8 @@ class Settings:
     command: str = ""
 
     def __post_init__(self) -> None:
+        Acting.require(self.teacher_act, "teacher_act")
+        Acting.require(self.student_act, "student_act")
         if self.until is not None and not 0.0 < self.until <= 1.0:
             raise SettingError(f"until must lie in (0, 1], got {self.until:g}")
         if self.steps is not None and self.steps < 1:
