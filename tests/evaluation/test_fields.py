@@ -166,6 +166,9 @@ def test_what_is_not_defined_is_refused():
     problem = make_world("counterexample")
     with pytest.raises(SettingError, match="continuous actions"):
         examine_method("rsl-rl", problem)
+    for name in ("actor-mimic", "qdagger", "dual", "distral"):
+        with pytest.raises(SettingError, match=f"{name} has a learner of its own"):
+            examine_method(name, problem)
     with pytest.raises(SettingError, match="Did you mean"):
         examine_method("kickstartin", problem)
     with pytest.raises(SettingError, match="Did you mean chain"):

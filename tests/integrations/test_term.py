@@ -109,9 +109,9 @@ def test_a_weaning_weight_follows_the_returns() -> None:
     assert pace.weight(False, [120.0]) == 0.0
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), Linear(0.0, -1.0, 3)])
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf, Linear(0.0, -1.0, 3)])
 def test_weights_that_never_start_are_refused(weight: float | Linear) -> None:
-    with pytest.raises(SettingError, match="at least 0 and somewhere above"):
+    with pytest.raises(SettingError, match="finite, at least 0 and somewhere above"):
         Pace(weight, KickstartSettings())
 
 

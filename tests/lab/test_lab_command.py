@@ -78,6 +78,8 @@ def test_the_same_seed_gives_the_same_answer(capsys):
             "--loss has no effect: baseline has no loss",
         ),
         (["--method", "baseline", "--world", "chain", "--loss", "cross-entropy"], "no effect"),
+        (["--method", "ppd", "--world", "chain", "--loss", "cross-entropy"], "has the loss kl"),
+        (["--method", "distral", "--world", "chain"], "a learner of its own"),
         (["--method", "n-distill", "--world", "random", "--size", "1000000"], "memory"),
         (["--method", "n-distill", "--world", "chain", "--points", "0"], "--points"),
         (["--method", "n-distill", "--world", "chain", "--seed", "-1"], "--seed"),
@@ -107,7 +109,10 @@ def test_rows_of_the_method_table_that_the_lab_does_not_know(capsys):
     assert record["table_says_gradient"] is None
     assert answer(capsys, "--method", "rusu-kl", "--world", "chain")["is_gradient"] is True
     assert main(["lab", "field", "--method", "gkd", "--world", "chain"]) == 0
-    assert "its own code was asked" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "its own code was asked" in said
+    assert "loss js" in said
+    assert answer(capsys, "--method", "ppd", "--world", "chain")["loss"] == "kl"
     assert main(["lab", "field", "--method", "rsl-rl", "--world", "chain"]) == EXIT_ERROR
     assert "continuous actions" in capsys.readouterr().err
     assert main(["lab", "field", "--method", "kickstartng", "--world", "chain"]) == EXIT_ERROR

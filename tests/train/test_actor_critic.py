@@ -84,6 +84,18 @@ def test_what_is_minimised_is_the_formula(seed, clip, loss_weight, bonus, proxim
     assert float(shown) == pytest.approx(kl.mean(), rel=1e-6)
 
 
+def test_the_teacher_s_value_is_distilled_into_the_column_of_the_return():
+    """A row that credits losses has two columns; R_hat's, the first, is no return."""
+    learner = learner_of(row("n-distill", value_weight=0.0, value_distillation=1.0, clip=0.0))
+    batch = experience(0, learner, num_columns=2)
+    total, _ = learner.loss(batch)
+    critic = learner._stepper.critic  # what it teaches is seen in its gradient alone
+    assert critic is not None
+    last = list(critic.parameters())[-1]
+    (slope,) = torch.autograd.grad(total, last)
+    assert slope.tolist() == pytest.approx([0.0, -float(batch.teacher_values.mean())])
+
+
 @pytest.mark.parametrize(
     ("ratio", "advantage", "moves"),
     [(1.5, 1.0, False), (0.5, -1.0, False), (1.5, -1.0, True), (0.5, 1.0, True)],

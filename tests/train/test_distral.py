@@ -121,3 +121,12 @@ def test_both_networks_see_the_same_normalised_inputs():
     for policy in (learner.student, learner.prior):
         assert (policy.module.normaliser.mean - 5).abs().max() < 0.5
     assert learner.acting is learner.student
+
+
+def test_phantom_steps_are_no_part_of_the_columns():
+    learner, path = learner_of(), round_of(deep_follower())
+    valid = path.valid.clone()
+    valid[1] = False
+    states = [c.observations for c in learner.columns(replace(path, valid=valid))]
+    for found in states:
+        torch.testing.assert_close(found, path.observations[valid])

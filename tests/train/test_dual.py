@@ -160,3 +160,17 @@ def test_the_state_holds_both_and_whose_turn_it_is():
     assert any(name.startswith(".peer.critic") for name in names)
     assert ".states.1" in names
     assert learner.state_dict()["turn"] == STUDENT
+
+
+def test_phantom_steps_are_not_followed():
+    learner, path = learner_of(), round_of(deep_follower(), 0)
+    valid = path.valid.clone()
+    valid[1] = False
+    memory = LatestRound()
+    terminated = path.terminated.clone()
+    terminated[0] = True
+    memory.put(replace(path, valid=valid, terminated=terminated))
+    learner.learn(memory, 1)
+    kept = learner._states[PEER]
+    assert kept is not None
+    torch.testing.assert_close(kept, path.observations[valid])

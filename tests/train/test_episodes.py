@@ -52,3 +52,15 @@ def test_only_the_latest_count():
     assert recent.mean == pytest.approx(latest.mean())
     assert not np.isnan(recent.mean)
     assert np.isnan(NAN)
+
+
+def test_episodes_that_the_teacher_began_do_not_count():
+    """Neither those that it ended, nor those that the student goes on with: 15 + 3 and 23 + 24."""
+    recent = RecentReturns()
+    recent.add(the_round())
+    recent.add(the_round(), counted=False)
+    assert recent.mean is None
+    recent.add(the_round())
+    assert recent.mean is None
+    recent.add(the_round())
+    assert recent.mean == pytest.approx(np.mean([15 + 3, 23 + 24]))

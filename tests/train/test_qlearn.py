@@ -40,6 +40,7 @@ def learner_of(teacher_head: Head = LOGITS, seed: int = 0, **changes: Any) -> QL
     module = Mlp(MlpSpec((5,)), 2, head)
     with torch.no_grad():
         module.layers[-1].weight.normal_()
+        module.layers[-1].bias.normal_()
     row = quick_row("qdagger", **changes)
     alignment = align(row, teacher_head, head, 2.0)
     generator = torch.Generator().manual_seed(seed)

@@ -20,13 +20,15 @@ USAGE = "usage: rldistill lab field --method METHOD --world WORLD [flags]"
 # Following an update takes thousands of exact updates: only where they are cheap.
 MAX_FOLLOWED_PARAMETERS = 4
 FOLLOWED_TIME = 300.0
+# The loss that --loss figure2 takes the place of.
+CROSS_ENTROPY = "cross-entropy"
 
 
 @dataclass(frozen=True)
 class Described:
     """What is known of a row before anything is computed."""
 
-    has_loss: bool
+    loss: str | None  # in words; None: it has none to choose
     logs_teacher: bool
     is_gradient: bool | None
     why: str
@@ -41,7 +43,7 @@ class Flags:
 
     method: Annotated[str, option("ROW")]
     """A row of Table 1, for example n-distill, or with the return: n-distill+R; or another row of
-    `rldistill methods` that discrete actions have, as it is in its first round."""
+    `rldistill methods` for discrete actions without a learner of its own, as in its first round."""
     world: Annotated[str, option("NAME")]
     """counterexample, corridor, grid, chain or random."""
     loss: Annotated[
@@ -103,8 +105,9 @@ def make_problem(flags: Flags) -> "Problem":
     from rldistill.lab.worlds import WorldSettings, figure2_loss, make_world
 
     row = describe(flags.method)
-    if flags.loss is not None and not row.has_loss:
-        raise SettingError(f"--loss has no effect: {flags.method} has no loss to choose")
+    if flags.loss is not None and row.loss != CROSS_ENTROPY:
+        has = "has no loss to choose" if row.loss is None else f"has the loss {row.loss}"
+        raise SettingError(f"--loss has no effect: {flags.method} {has}")
     settings = WorldSettings(seed=flags.seed, size=flags.size, num_actions=flags.actions)
     problem = make_world(flags.world, settings)
     if flags.loss == "figure2":
@@ -112,9 +115,9 @@ def make_problem(flags: Flags) -> "Problem":
     return problem
 
 
-def loss_name(flags: Flags) -> str:
-    """The loss of a row that has one."""
-    return flags.loss or "cross-entropy"
+def loss_name(flags: Flags) -> str | None:
+    """The loss that is looked at; None where the row has none."""
+    return flags.loss or describe(flags.method).loss
 
 
 def describe(method: str) -> Described:
@@ -130,14 +133,15 @@ def describe(method: str) -> Described:
         row = ROWS[method]
         logs = row.credit is not None and row.credit.log_teacher > 0.0
         logs = logs or row.loss in ("reverse_kl", "reverse_cross_entropy")
-        return Described(row.loss is not None, logs, None, "")
+        return Described(row.loss and row.loss.replace("_", "-"), logs, None, "")
     if method not in rows.ROWS and did_you_mean(method, rows.ROWS) == "":
         near = did_you_mean(method, ROWS)
         if near:
             raise SettingError(f"unknown method {method!r}.{near}")
     exact = rows.get_row(method)
     logs = exact.has_reverse_loss or exact.log_teacher > 0.0
-    return Described(exact.has_loss, logs, exact.is_gradient, exact.why)
+    loss = CROSS_ENTROPY if exact.has_loss else None
+    return Described(loss, logs, exact.is_gradient, exact.why)
 
 
 def update_of(method: str, problem: "Problem") -> "Update":
@@ -180,7 +184,7 @@ def record_of(
         "slopes": list(evidence.slopes),
         "theta": evidence.theta.tolist(),
         "work": evidence.work,
-        "loss": loss_name(flags) if row.has_loss else None,
+        "loss": loss_name(flags),
         "seed": flags.seed,
         "states": problem.mdp.num_states,
         "actions": problem.mdp.num_actions,
@@ -199,7 +203,8 @@ def lines_of(
 ) -> list[str]:
     """The answer in words."""
     row, mdp = describe(flags.method), problem.mdp
-    loss = f", loss {loss_name(flags)}" if row.has_loss else ""
+    name = loss_name(flags)
+    loss = "" if name is None else f", loss {name}"
     verdict = (
         "No asymmetry was found: the update looks like the gradient of an objective."
         if evidence.is_gradient

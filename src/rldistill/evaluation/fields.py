@@ -65,7 +65,8 @@ def examine_method(
         settings: where to look.
 
     Raises:
-        SettingError: an unknown name, or the row is not defined for discrete actions.
+        SettingError: an unknown name, a row with a learner of its own, or one that is not defined
+            for discrete actions.
 
     >>> examine_method("kickstarting", "counterexample").is_gradient
     False
@@ -99,8 +100,8 @@ def method_update(
         settings: round and discount.
 
     Raises:
-        SettingError: the row is not defined here: another family of actions, another loss than
-            the problem's, or too many actions.
+        SettingError: the row is not defined here: a learner of its own, another family of actions,
+            another loss than the problem's, or too many actions.
     """
     field = MethodField(method, problem, settings)
     return field.update
@@ -128,6 +129,11 @@ class MethodField:
             raise SettingError(
                 f"{method.name} has the loss {method.loss}: another loss would change nothing; "
                 "leave it out"
+            )
+        if method.learner is not None:
+            raise SettingError(
+                f"{method.name} has a learner of its own ({type(method.learner).__name__}), whose "
+                "update is more than the row's loss and credit and is not computed here"
             )
         own = method.actor_critic.gamma if settings.gamma is None else settings.gamma
         self.method = method

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Protocol, final
 
 import torch
@@ -87,15 +88,16 @@ class Pace:
         """Check the weight.
 
         Raises:
-            SettingError: it is never above 0, or somewhere below; Weaning without returns.
+            SettingError: it is never above 0, or somewhere below or infinite; Weaning without
+                returns.
         """
         self.rollouts, self.steps = 0, 0
         self._settings = settings
         self._schedule = Constant(weight) if isinstance(weight, (int, float)) else weight
         ends = [self._schedule.at(i) for i in (0, LAST_ROUND)]
-        if not min(ends) >= 0.0 or max(ends) == 0.0:
+        if not (min(ends) >= 0.0 and 0.0 < max(ends) < inf):
             raise SettingError(
-                "weight must be at least 0 and somewhere above; it goes from "
+                "weight must be finite, at least 0 and somewhere above; it goes from "
                 f"{ends[0]:g} to {ends[1]:g}"
             )
         if isinstance(self._schedule, Weaning) != (settings.returns is not None):
