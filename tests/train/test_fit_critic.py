@@ -22,7 +22,7 @@ from rldistill.train.fit_critic import (
     FitSettings,
     fit_critic,
 )
-from rldistill.train.held_out import explained_variance, split
+from rldistill.train.held_out import explained_variance, settled, split
 
 GAMMA = 0.8
 SHAPED = get_method("teacher-v-reward")
@@ -156,10 +156,25 @@ def test_the_held_out_environments_are_not_learnt_from() -> None:
 
 def test_explained_variance_by_hand() -> None:
     found, every = torch.tensor([0.0, 2.0, 4.0, 99.0]), torch.tensor([True, True, True, False])
-    assert explained_variance(found, torch.zeros(4), every) == 0.0
-    assert explained_variance(found, -found, every) == pytest.approx(-3.0)
+    assert explained_variance(found, torch.full((4,), 2.0), every) == 0.0
+    assert explained_variance(found, -found, every) == pytest.approx(1.0 - (16.0 + 64.0) / 8.0)
+    assert explained_variance(found, found + 1.0, every) == pytest.approx(1.0 - 3.0 / 8.0)
     assert explained_variance(torch.full((4,), 7.0), found, every) is None
     assert explained_variance(found, found, torch.zeros(4, dtype=torch.bool)) is None
+
+
+def test_only_episodes_that_ended_are_scored() -> None:
+    """Of two episodes in one environment the second is cut by the end of the data."""
+    no, yes = [False], [True]
+    whole = Trajectory(
+        observations=torch.zeros(5, 1, 1), actions=torch.zeros(5, 1), rewards=torch.zeros(5, 1),
+        terminated=torch.tensor([no, yes, no, no, no]), truncated=torch.zeros(5, 1).bool(),
+        valid=torch.tensor([yes, yes, no, yes, yes]), teacher_raw=torch.zeros(5, 1, 1),
+        last_observations=torch.zeros(1, 1),
+    )  # fmt: skip
+    assert settled(whole).squeeze(1).tolist() == [True, True, False, False, False]
+    cut = replace(whole, terminated=torch.zeros(5, 1).bool(), valid=torch.ones(5, 1).bool())
+    assert settled(cut).all(), "none ended: all that there is"
 
 
 def test_a_critic_that_explains_little_is_warned_of() -> None:

@@ -20,7 +20,7 @@ from rldistill.rollout.collect import Collector
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.train.critic import Critic
 from rldistill.train.experience import GAMMA
-from rldistill.train.held_out import explained_variance, split
+from rldistill.train.held_out import explained_variance, settled, split
 
 # This round is played by no run: its seeds are the critic's own.
 ROUND = 2**31 - 1
@@ -89,8 +89,8 @@ class CriticFit:
         teacher: the policy, with a critic in raw reward that says 0 until it is fitted.
         settings: how.
         steps: environment steps taken; 0 before.
-        explained: 1 - Var(G - V) / Var(G) over the states of held-out environments, where G is the
-            return; None where returns hardly vary, or before.
+        explained: 1 - mean (G - V)^2 / Var(G) over the states of held-out environments whose
+            episode ended, where G is the return; None where returns hardly vary, or before.
     """
 
     def __init__(self, teacher: NetworkPolicy, task: TaskSpec, settings: FitSettings) -> None:
@@ -121,7 +121,7 @@ class CriticFit:
         self._learn(kept)
         self._value.requires_grad_(False)
         self.explained = explained_variance(
-            self._returns(held), self._values(held)[:-1], held.valid
+            self._returns(held), self._values(held)[:-1], settled(held)
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import torch
 from torch import Tensor
 
 from rldistill.core import Trajectory
@@ -40,11 +41,13 @@ def steps(trajectory: Trajectory, first: int, end: int) -> Trajectory:
 
 
 def explained_variance(returns_: Tensor, values: Tensor, valid: Tensor) -> float | None:
-    """1 - Var(G - V) / Var(G) over the valid steps; None where G hardly varies.
+    """1 - mean (G - V)^2 / Var(G) over the valid steps; None where G hardly varies.
+
+    A value that is wrong by a constant explains less: bias counts.
 
     >>> import torch
     >>> every = torch.ones(3, dtype=torch.bool)
-    >>> explained_variance(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 2.0, 3.0]), every)
+    >>> explained_variance(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 2.0]), every)
     1.0
     """
     found, said = returns_[valid].double(), values[valid].double()
@@ -53,4 +56,19 @@ def explained_variance(returns_: Tensor, values: Tensor, valid: Tensor) -> float
     variance, size = float(found.var(correction=0)), float(found.square().mean())
     if variance <= LEAST_DEVIATION**2 * size:
         return None
-    return 1.0 - float((found - said).var(correction=0)) / variance
+    return 1.0 - float((found - said).square().mean()) / variance
+
+
+def settled(trajectory: Trajectory) -> Tensor:
+    """The valid steps [T, B] whose episode ends within the data; all valid ones where none does.
+
+    The return of the others is mostly what the critic itself says of the last observation.
+    """
+    ended = (trajectory.terminated | trajectory.truncated) & trajectory.valid
+    ends = torch.zeros_like(ended[0])
+    found: list[Tensor] = []
+    for t in reversed(range(len(ended))):
+        ends = ended[t] | (ends & trajectory.valid[t])
+        found.append(ends)
+    whole = torch.stack(found[::-1]) & trajectory.valid
+    return whole if bool(whole.any()) else trajectory.valid
