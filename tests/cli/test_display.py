@@ -79,6 +79,16 @@ def test_a_terminal_gets_a_table_and_keeps_the_looks() -> None:
         assert what in text
 
 
+def test_a_dataset_has_rows_and_no_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    given = progress(env_steps=None, steps_per_second=None, rows=8000)
+    assert "8,000 rows  1,000/s" in display.progress_line(given)
+    display.Console(width=100).print(display.panel(given))
+    shown = capsys.readouterr().out + display.look_line(given) + display.progress_line(given)
+    assert "8,000 of at most 100,000" in shown
+    assert "1,000 rows/s" in shown
+    assert "steps" not in shown
+
+
 def test_the_time_left_is_at_most_that() -> None:
     assert display.time_left(progress(env_steps=0)) == "?"
     assert display.time_left(progress(env_steps=98_000)) == "2 s"

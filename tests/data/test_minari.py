@@ -15,6 +15,7 @@ from recording import record, write
 
 from rldistill.data import minari as ours_to_theirs
 from rldistill.data.minari import MinariDataset, export_minari
+from rldistill.data.minari_task import RecordedTask
 from rldistill.data.shard_writer import ShardWriter
 from rldistill.data.shards import ShardDataset
 from rldistill.errors import DatasetError, MissingExtraError, NotFiniteError
@@ -42,6 +43,7 @@ def make(
     space: spaces.Space,
     action_space: spaces.Space,
     lengths: tuple[int, ...] = (3, 1, 4),
+    env_spec: Any = None,
     **overrides: Any,
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """A dataset as others make them, of random samples; returns observations and actions."""
@@ -61,7 +63,7 @@ def make(
         }
         buffers.append(EpisodeBuffer(**{**columns, **overrides}))
     minari.create_dataset_from_buffers(
-        name, buffers, observation_space=space, action_space=action_space
+        name, buffers, env_spec, observation_space=space, action_space=action_space
     )
     return seen, done
 
@@ -97,7 +99,16 @@ def test_our_export_is_described_and_names_its_task(tmp_path: Path) -> None:
     assert environment.spec.id == "CartPole-v1"
     assert environment.spec.kwargs["sutton_barto_reward"] is True
     environment.close()
+    assert MinariDataset("ours-v0").task == RecordedTask(
+        "CartPole-v1", {"sutton_barto_reward": True}
+    )
     assert "sutton_barto_reward" not in gymnasium.spec("CartPole-v1").kwargs
+
+
+def test_the_task_of_others_keeps_its_arguments() -> None:
+    spec = gymnasium.make("Pendulum-v1", g=3.0, render_mode="rgb_array").spec
+    make("theirs-v0", spaces.Box(-1, 1, (3,)), spaces.Box(-2, 2, (1,)), env_spec=spec)
+    assert MinariDataset("theirs-v0").task == RecordedTask("Pendulum-v1", {"g": 3.0})
 
 
 def test_an_interrupted_collection_is_exported_up_to_its_last_known_observation(
@@ -232,7 +243,7 @@ def test_a_collector_of_minaris_own_is_read() -> None:
     env.create_dataset("cartpole/theirs-v0")
     env.close()
     dataset = MinariDataset("cartpole/theirs-v0")
-    assert dataset.task_id == "CartPole-v1"
+    assert dataset.task.id == "CartPole-v1"
     assert [episode.rows.rewards.sum() for episode in dataset.episodes()] == returns
 
 

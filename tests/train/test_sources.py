@@ -10,6 +10,8 @@ from fake_policies import always, num_asked, policy
 from gymnasium import spaces
 
 from rldistill.core import Acting, CategoricalHead, DeterministicHead, NetworkPolicy
+from rldistill.data.minari import MinariDataset
+from rldistill.data.minari_task import RecordedTask
 from rldistill.data.rows import Episode, Rows
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import DatasetError, NotFiniteError
@@ -150,6 +152,15 @@ def test_stored_labels_that_are_nan_are_named():
 
 def test_a_dataset_that_does_not_say_its_task_has_none():
     assert dataset_task(Recorded()) is None
+
+
+def test_the_task_of_a_minari_dataset_keeps_its_arguments():
+    """Pendulum with another gravity is another task."""
+    dataset = MinariDataset.__new__(MinariDataset)
+    dataset.task = RecordedTask("Pendulum-v1", {"g": 3.0})
+    assert dataset_task(dataset) == TaskSpec(id="Pendulum-v1", env_kwargs={"g": 3.0})
+    dataset.task = RecordedTask(unknown="it names no environment")
+    assert dataset_task(dataset) is None
 
 
 def test_a_missing_dataset_is_named(tmp_path: Path):

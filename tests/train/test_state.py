@@ -17,6 +17,20 @@ def test_a_round_is_counted() -> None:
     assert state.progress().steps_per_second == 128 / 0.75
 
 
+def test_rows_of_a_dataset_are_not_environment_steps() -> None:
+    """Whichever is not counted is None; the word and the speed are those of the other."""
+    played = RunState(total_steps=1000, next_look=100, env_steps=64, train_seconds=2.0)
+    record = played.progress()
+    assert (record.env_steps, record.rows, record.unit, record.counted) == (64, None, "steps", 64)
+    read = RunState(
+        total_steps=1000, next_look=100, env_steps=64, train_seconds=2.0, from_dataset=True
+    )
+    record = read.progress()
+    assert (record.env_steps, record.rows, record.unit, record.counted) == (None, 64, "rows", 64)
+    assert (record.steps_per_second, record.per_second) == (None, 32.0)
+    assert (played.played_steps, read.played_steps) == (64, None)
+
+
 def test_the_latest_return_is_remembered_and_its_decision_is_not() -> None:
     """A decision belongs to one record; a return is shown until there is a newer one."""
     state = RunState(total_steps=1000, next_look=100)

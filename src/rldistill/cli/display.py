@@ -71,10 +71,10 @@ def show_lines(progress: Iterator[Progress]) -> None:
 def panel(record: Progress) -> Table:
     """The live table."""
     table = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=record.total_steps, completed=record.env_steps, width=30)
-    table.add_row("steps", f"{record.env_steps:,} of at most {record.total_steps:,}")
+    bar = ProgressBar(total=record.total_steps, completed=record.counted, width=30)
+    table.add_row(record.unit, f"{record.counted:,} of at most {record.total_steps:,}")
     table.add_row("", bar)
-    table.add_row("speed", f"{record.steps_per_second:,.0f} steps/s")
+    table.add_row("speed", f"{record.per_second:,.0f} {record.unit}/s")
     table.add_row("loss", number(record.loss))
     if record.agreement is not None:
         table.add_row("agreement", f"{100 * record.agreement:.1f} %")
@@ -87,8 +87,8 @@ def panel(record: Progress) -> Table:
 def progress_line(record: Progress) -> str:
     """One line of numbers."""
     parts = [
-        f"{record.env_steps:>9,} steps",
-        f"{record.steps_per_second:,.0f}/s",
+        f"{record.counted:>9,} {record.unit}",
+        f"{record.per_second:,.0f}/s",
         f"loss {number(record.loss)}",
     ]
     if record.agreement is not None:
@@ -103,7 +103,7 @@ def look_line(record: Progress) -> str:
     what = "screened" if record.phase == "screening" else f"candidate {record.candidate}"
     fraction = "" if record.fraction is None else f", fraction {record.fraction:.3f}"
     return (
-        f"{record.env_steps:>9,} steps  {what}: {record.episodes} episodes, return "
+        f"{record.counted:>9,} {record.unit}  {what}: {record.episodes} episodes, return "
         f"{number(record.student_return)} {return_interval(record)}{fraction}: "
         f"{DECISIONS.get(record.decision, record.decision)}"
     )
@@ -115,10 +115,10 @@ def return_interval(record: Progress) -> str:
 
 
 def time_left(record: Progress) -> str:
-    """Until all steps are taken, testing not counted."""
-    if record.env_steps == 0:
+    """Until all steps are taken or all rows worked through, testing not counted."""
+    if record.counted == 0:
         return "?"
-    seconds = (record.total_steps - record.env_steps) / max(record.steps_per_second, 1e-9)
+    seconds = (record.total_steps - record.counted) / max(record.per_second, 1e-9)
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 from rldistill.data.flatten import flat_parts, is_pixels, space_in_order
 from rldistill.data.manifest import DatasetMeta
+from rldistill.data.minari_task import OURS, recorded_task
 from rldistill.data.rows import Array, Episode, Rows
 from rldistill.data.shards import ShardDataset
 from rldistill.errors import DatasetError, NotFiniteError, did_you_mean, require
@@ -76,6 +77,9 @@ class MinariDataset:
     Args:
         name: as in `minari list local`, for example "D4RL/pen/human-v2".
 
+    Attributes:
+        task: the environment that the dataset says it is from, or why that is not known.
+
     Raises:
         DatasetError: unknown name, damaged files, or spaces that have no flat form.
         MissingExtraError: minari is not installed.
@@ -97,6 +101,7 @@ class MinariDataset:
             self._actions = deserialize(raw["action_space"])
             self._dataset = minari.MinariDataset(folder / "data")
             self._length = int(self._dataset.total_steps)
+            self.task = recorded_task(raw)
         except _DAMAGE as error:
             raise DatasetError(f"Minari dataset {name} cannot be read: {error!r}") from error
         self._pixels = is_pixels(self._space)
@@ -119,12 +124,6 @@ class MinariDataset:
             return spaces.Discrete(int(self._actions.n))
         low, high = (np.float32(x).ravel() for x in (self._actions.low, self._actions.high))
         return spaces.Box(low, high, dtype=np.float32)
-
-    @property
-    def task_id(self) -> str | None:
-        """The environment that the dataset says it comes from."""
-        spec = self._dataset.env_spec
-        return None if spec is None else str(spec.id)
 
     def __len__(self) -> int:
         return self._length
@@ -291,4 +290,4 @@ def _description(meta: DatasetMeta) -> str:
         "teacher_fingerprint": meta.teacher_fingerprint, "seed": meta.seed,
         "command": meta.command, "versions": meta.versions,
     }  # fmt: skip
-    return f"Collected by rldistill; observations flat, actions from 0. {to_json(told)}"
+    return f"{OURS}observations flat, actions from 0. {to_json(told)}"

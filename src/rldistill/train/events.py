@@ -26,7 +26,7 @@ class EventWriter(AbstractContextManager["EventWriter"]):
         self._records: Any = None
 
     def add(self, record: Mapping[str, Any], step: int) -> None:
-        """Write the numbers of a record at an environment step.
+        """Write the numbers of a record at an environment step, or row of a dataset.
 
         Raises:
             RunFolderError: the folder is not writable or the disk is full.

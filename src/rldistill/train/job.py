@@ -29,7 +29,7 @@ from rldistill.students.mlp import Mlp
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
 from rldistill.train.fit_critic import CriticFit
-from rldistill.train.keeper import Keeper
+from rldistill.train.keeper import UNJUDGED, Keeper
 from rldistill.train.learners import Learner, Memory
 from rldistill.train.settings import Settings
 from rldistill.train.sources import Labelled, Source
@@ -59,6 +59,7 @@ class Job:
         give_back: writes the tested weights into what the user gave as a student.
         resume: continue the run in the folder.
         critic: the teacher's value, fitted before the first round; None: nothing is to be fitted.
+        unjudged: why there is no verdict, where there is no prover.
         recent: returns of the latest training episodes, for weights that depend on them.
     """
 
@@ -79,6 +80,7 @@ class Job:
     give_back: Callable[[nn.Module], object]
     resume: bool
     critic: CriticFit | None = None
+    unjudged: str = UNJUDGED
     recent: RecentReturns = field(default_factory=RecentReturns)
 
     def round_steps(self) -> int:

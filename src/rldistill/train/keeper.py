@@ -55,7 +55,7 @@ def student_card(job: "Job") -> dict[str, Any]:
         },
         "method": job.settings.row.name,
         "seed": job.settings.seed,
-        "env_steps": job.state.env_steps,
+        "env_steps": job.state.played_steps,
         "command": job.settings.command,
         "versions": versions(),
     }
@@ -115,7 +115,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         record = progress.to_json()
         self.folder.append_metrics(record)
         if self._events is not None:
-            self._events.add(record, progress.env_steps)
+            self._events.add(record, progress.counted)
         return progress
 
     def save_if_due(self, job: "Job") -> None:
@@ -171,7 +171,7 @@ class Keeper(AbstractContextManager["Keeper"]):
     def finish(self, job: "Job", verdict: Verdict | None, alike: AgreementPair | None) -> None:
         """Write the final student, verdict.json and the last checkpoint."""
         costs = Costs(
-            env_steps=job.state.env_steps if job.settings.data is None else None,
+            env_steps=job.state.played_steps,
             train_seconds=job.state.train_seconds,
             total_seconds=job.state.before_seconds + self.seconds(),
             run=str(self.folder.root),
@@ -183,7 +183,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             self.summary["critic_steps"] = job.critic.steps
             self.summary["critic_explained"] = job.critic.explained
         if job.prover is None:
-            self.summary["reason"] = UNJUDGED
+            self.summary["reason"] = job.unjudged
         atomic_write(self.folder.verdict_json, to_json(self.summary, indent=1))
 
     def seconds(self) -> float:

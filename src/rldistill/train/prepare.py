@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import torch
 from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
-from rldistill.data.rows import Dataset
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
@@ -23,8 +21,9 @@ from rldistill.runs import live_object
 from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
-from rldistill.train.keeper import Keeper
+from rldistill.train.keeper import UNJUDGED, Keeper
 from rldistill.train.learning import Labeller, labeller, make_learner, make_memory
+from rldistill.train.offline import observation_space, task_to_judge
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -36,7 +35,6 @@ from rldistill.train.sources import (
     DatasetSource,
     EnvironmentSource,
     Source,
-    dataset_task,
     open_dataset,
     recorded_info,
 )
@@ -64,6 +62,7 @@ class Parts:
     prover: Prover | None
     labeller: Labeller | None = None
     critic: CriticFit | None = None
+    unjudged: str = UNJUDGED
     notes: tuple[str, ...] = ()
 
 
@@ -95,13 +94,18 @@ def prepare(request: Request) -> Job:
         learner=learner,
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
-        state=RunState(total_steps=settings.total_steps, next_look=FIRST_LOOK),
+        state=RunState(
+            total_steps=settings.total_steps,
+            next_look=FIRST_LOOK,
+            from_dataset=settings.data is not None,
+        ),
         randomness=parts.randomness,
         num_threads=choose_threads(teacher, student.info),
         notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
         recipe=make_recipe(request, parts),
         give_back=parts.student.give_back,
         critic=parts.critic,
+        unjudged=parts.unjudged,
         resume=request.resume,
     )
 
@@ -142,7 +146,8 @@ def online(request: Request, device: torch.device) -> Parts:
 def offline(request: Request, device: torch.device) -> Parts:
     """Learning from a dataset.
 
-    With a teacher its states are labelled anew and the verdict is about that teacher; without one
+    With a teacher its states are labelled anew and the verdict is about that teacher, in the task
+    that is asked for or that the dataset names; without one
     the stored labels, or else the recorded actions, are learnt from and there is no verdict.
     """
     settings = request.settings
@@ -152,13 +157,12 @@ def offline(request: Request, device: torch.device) -> Parts:
     dataset = open_dataset(settings.data)
     if len(dataset) == 0:
         raise DatasetError(f"{settings.data} has no rows to learn from")
-    teacher = task = info = prover = None
-    shape = dataset.observation_shape
+    teacher = info = prover = None
+    judged = task_to_judge(request, dataset)
     if request.teacher is not None:
         with between("teacher", "dataset"):
-            teacher = load(request, shape, dataset.action_space).to(device)
-        if (source := request.task or dataset_task(dataset)) is not None:
-            task = make_task(source, settings)
+            teacher = load(request, dataset.observation_shape, dataset.action_space).to(device)
+        if (task := judged.spec) is not None:
             info = task_info(task)
             require_fit(teacher, info.observation_space.shape, info.action_space)
             prover = make_prover(request, teacher, task, info)
@@ -174,10 +178,11 @@ def offline(request: Request, device: torch.device) -> Parts:
         source=DatasetSource(dataset, teacher, capacity, device),
         capacity=capacity,
         randomness=Randomness.seeded(settings.seed, device),
-        task=task,
+        task=judged.spec,
         task_info=info,
         prover=prover,
-        notes=(f"data     {settings.data}: {len(dataset):,} rows",),
+        unjudged=judged.unjudged,
+        notes=(f"data     {settings.data}: {len(dataset):,} rows", *judged.notes),
     )
 
 
@@ -222,13 +227,6 @@ def load(
         action_space=action_space,
         announce=None,
     )
-
-
-def observation_space(dataset: Dataset) -> spaces.Box:
-    """The observations of a dataset: unbounded, or pixels."""
-    pixels = dataset.observation_dtype == np.uint8
-    low, high = (0, 255) if pixels else (-np.inf, np.inf)
-    return spaces.Box(low, high, dataset.observation_shape, dataset.observation_dtype.type)
 
 
 def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ class Settings:
 
     Attributes:
         method: a row's name, or a Method of one's own.
-        steps: environment steps, summed over environments, after which training ends at the latest.
-            None: 1,000,000.
+        steps: environment steps, summed over environments, after which training ends at the latest;
+            with data, rows of it, repeats counted. None: 1,000,000.
         until: end as soon as the student is shown to hold this fraction of its teacher's return.
             None: 0.95 where steps is None too; otherwise train for all steps and judge at the end.
         num_envs: environments stepped together; None: 64 where they are vectorised in C++, else 16.

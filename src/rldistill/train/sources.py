@@ -196,11 +196,12 @@ def recorded_info(dataset: Dataset, source: str) -> PolicyInfo:
 
 
 def dataset_task(dataset: Dataset) -> TaskSpec | None:
-    """The task that a dataset says it is from, if it says one."""
+    """The task that a dataset says it is from, arguments included, if it says one."""
     if isinstance(dataset, ShardDataset):
         return TaskSpec(id=dataset.meta.task_id, env_kwargs=dict(dataset.meta.env_kwargs))
-    task_id = dataset.task_id if isinstance(dataset, MinariDataset) else None
-    return TaskSpec(id=task_id) if task_id else None
+    if isinstance(dataset, MinariDataset) and dataset.task.id:
+        return TaskSpec(id=dataset.task.id, env_kwargs=dict(dataset.task.env_kwargs))
+    return None
 
 
 def _head_of_actions(space: spaces.Discrete | spaces.Box) -> Head:

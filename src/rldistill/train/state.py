@@ -11,10 +11,11 @@ from rldistill.train.progress import Progress
 @final
 @dataclass(slots=True)
 class RunState:
-    """Counters of one run; all but the latest look are saved in its checkpoints.
+    """Counters of one run; saved in its checkpoints, but for the latest look and from_dataset.
 
     Attributes:
         total_steps: where training ends at the latest.
+        from_dataset: env_steps counts rows of a dataset instead, and no environment is stepped.
         next_look: environment steps at which the student is tested next.
         action_gap: of a Q-network teacher, measured in the first round; see Temperature.
         before_seconds: total seconds of the parts of this run before it was resumed.
@@ -31,6 +32,12 @@ class RunState:
     agreement: float | None = None
     action_gap: float | None = None
     latest: Look | None = None
+    from_dataset: bool = False
+
+    @property
+    def played_steps(self) -> int | None:
+        """Environment steps of training so far; None where a dataset is learnt from."""
+        return None if self.from_dataset else self.env_steps
 
     def finish_round(self, num_steps: int, updates: int, seconds: float) -> None:
         """Count one round of collecting and learning."""
@@ -52,12 +59,14 @@ class RunState:
         return Progress(
             phase="done" if done else look.phase if look else "learning",
             round_index=self.round_index,
-            env_steps=self.env_steps,
+            env_steps=self.played_steps,
             total_steps=self.total_steps,
             updates=self.updates,
             loss=self.loss,
             agreement=self.agreement,
-            steps_per_second=self.env_steps / max(self.train_seconds, 1e-9),
+            steps_per_second=None
+            if self.from_dataset
+            else self.env_steps / max(self.train_seconds, 1e-9),
             train_seconds=self.train_seconds,
             student_return=seen.student_return if seen else None,
             return_low=seen.low if seen else None,
@@ -67,11 +76,12 @@ class RunState:
             episodes=look.episodes if look else 0,
             decision=look.decision if look else "",
             message=message or (verdict.reason if verdict else ""),
+            rows=self.env_steps if self.from_dataset else None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint records."""
-        names = [name for name in self.__slots__ if name != "latest"]
+        names = [name for name in self.__slots__ if name not in ("latest", "from_dataset")]
         return {name: getattr(self, name) for name in names}
 
     def restore(self, record: dict[str, Any]) -> None:
