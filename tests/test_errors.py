@@ -55,7 +55,7 @@ def test_the_line_for_a_checkout_is_given_too():
 def test_a_part_that_nobody_asked_for_is_called_by_its_whole(monkeypatch):
     """A user asks for minari, not for h5py."""
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtraError, match="^minari with its h5py is not installed; run: "):
+    with pytest.raises(MissingExtraError, match=r"^minari with its h5py is not installed; run: "):
         require("h5py", extra="minari")
 
 
