@@ -47,6 +47,18 @@ def test_a_missing_extra_gives_the_line_that_installs_it():
         require("no_such_package_at_all", extra="ray")
 
 
+def test_the_line_for_a_checkout_is_given_too():
+    with pytest.raises(MissingExtraError, match=r'\(in a checkout: pip install "\.\[ray\]"\)'):
+        require("no_such_package_at_all", extra="ray")
+
+
+def test_a_part_that_nobody_asked_for_is_called_by_its_whole(monkeypatch):
+    """A user asks for minari, not for h5py."""
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingExtraError, match=r"^minari with its h5py is not installed; run: "):
+        require("h5py", extra="minari")
+
+
 def test_a_missing_part_of_a_missing_package_is_the_package_missing():
     with pytest.raises(MissingExtraError, match="no_such_package_at_all"):
         require("no_such_package_at_all.inner", extra="ray")

@@ -6,6 +6,9 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from types import ModuleType
 
+# Modules that nobody asks for by name: what they belong to is said with them.
+_ASKED_FOR = {"h5py": "minari with its h5py"}
+
 
 class RldistillError(Exception):
     """Base of every error this library raises on purpose; the CLI prints it without a traceback."""
@@ -99,6 +102,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(by_lower[match] for match in near)}?" if near else ""
 
 
+def near_names(name: str, known: Iterable[str]) -> str:
+    """What did_you_mean says, behind the full stop of the sentence that it follows; or "".
+
+    >>> "no a.zp" + near_names("a.zp", ["a.zip"]), "no a.zp" + near_names("a.zp", [])
+    ('no a.zp. Did you mean a.zip?', 'no a.zp')
+    """
+    near = did_you_mean(name, known)
+    return near and f".{near}"
+
+
+def pip_line(extra: str) -> str:
+    """The command that installs an extra, from a package index and from a checkout.
+
+    >>> pip_line("fast")
+    'pip install "rldistill[fast]" (in a checkout: pip install ".[fast]")'
+    """
+    return f'pip install "rldistill[{extra}]" (in a checkout: pip install ".[{extra}]")'
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional dependency, or raise with the exact pip line that installs it.
 
@@ -117,6 +139,5 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # it is there, and lacks something itself
-        raise MissingExtraError(
-            f'{module} is not installed; run: pip install "rldistill[{extra}]"'
-        ) from error
+        name = _ASKED_FOR.get(module, module)
+        raise MissingExtraError(f"{name} is not installed; run: {pip_line(extra)}") from error

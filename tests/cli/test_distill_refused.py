@@ -48,6 +48,7 @@ def test_a_teacher_of_another_task(rldistill: Command, teacher: Path) -> None:
     [
         (("--task", "Folow-v0"), "Did you mean Follow-v0?"),
         (("--task", "Follow-v0", "--student", "mlp:0"), "mlp:0"),
+        (("--task", "Follow-v0", "--student", ""), "student: the text is empty"),
         (("--task", "Follow-v0", "--student", "mpl:8"), "mpl:8"),
         (("--task", "Follow-v0", "--until", "0"), "until must lie in (0, 1], got 0"),
         (("--task", "Follow-v0", "--until", "1.2"), "until must lie in (0, 1], got 1.2"),
@@ -93,6 +94,26 @@ def test_unknown_recipe_keys_have_near_names(rldistill: Command, teacher: Path) 
     )
     Path("mine.toml").write_text("task = Follow")
     assert "recipe mine.toml is not TOML" in refused(rldistill, "--recipe", "mine.toml")
+
+
+def test_a_number_in_a_recipe_has_no_quotes(rldistill: Command, teacher: Path) -> None:
+    Path("mine.toml").write_text(f'teacher = "{teacher}"\ntask = "Follow-v0"\nuntil = "0.9"\n')
+    said = refused(rldistill, "--recipe", "mine.toml")
+    assert said == "error: until must be a number, got '0.9'\n"
+
+
+def test_a_file_that_is_not_there_ends_without_a_full_stop(rldistill: Command) -> None:
+    """As every other error does."""
+    said = refused(rldistill, "nope.zip", "--task", "CartPole-v1")
+    assert said == "error: nope.zip does not exist\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_folder_that_the_system_does_not_let_be_made(rldistill: Command, teacher: Path) -> None:
+    """/proc says that the new name does not exist."""
+    said = refused(rldistill, teacher, "--task", "Follow-v0", "--import", "small_runs",
+                   "--out", "/proc/foo")  # fmt: skip
+    assert "/proc/foo is not writable: change its permissions or choose another folder" in said
 
 
 def test_a_missing_extra_is_one_pip_line(

@@ -53,6 +53,7 @@ def test_a_finished_run_goes_on_with_more_steps(rldistill: Command, teacher: Pat
         (("--task", "Track-v0"), "the task takes 1 continuous action dimensions"),
         (("--student", "mlp:7"), "student: the run has mlp:8, you asked for mlp:7"),
         (("--method", "rusu-kl"), "method: the run has on-policy-distill, you asked for rusu-kl"),
+        (("--until", "0.5"), "until: the run has 0.95, you asked for 0.5"),
         (("--out", "b"), "--out and --force have no effect"),
         (("--force",), "--out and --force have no effect"),
     ],
@@ -65,6 +66,20 @@ def test_resuming_another_run_is_an_error(
     result = rldistill("distill", "--resume", "a", "--steps", "2000", *flags)
     assert result.code == 1
     assert message in result.err
+
+
+def test_resuming_for_fewer_steps_than_were_done_writes_nothing(
+    rldistill: Command, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = ("distill", teacher, *TASK, "--student", "mlp:8", "--steps", 2000, "--num-envs", 16)
+    with monkeypatch.context() as patch:
+        interrupt_learning(patch, 3)
+        assert rldistill(*start, "--out", "a").code == 130
+    recipe = Path("a/recipe.toml").read_bytes()
+    result = rldistill("distill", "--resume", "a", "--steps", 100)
+    assert result.code == 1
+    assert " steps of 2,000, you asked for 100: leave --steps out" in result.err
+    assert Path("a/recipe.toml").read_bytes() == recipe
 
 
 def test_resuming_another_teacher_is_an_error(

@@ -27,6 +27,15 @@ def test_the_last_line_has_the_keys_of_distill(rldistill: Command, teacher: Path
         assert isinstance(record[key], int | float), key
 
 
+def test_a_run_that_is_measured_is_named(rldistill: Command, teacher: Path) -> None:
+    """As distill does, by its whole path; a folder that is no run of ours is not one."""
+    few = ("--student", "mlp:8", "--num-envs", 16, "--steps", 64)
+    assert rldistill("distill", teacher, *TASK, *few, "--out", "a").code == 0
+    for policy, run in (("a", str(Path.cwd() / "a")), (teacher, None)):
+        (record,) = rldistill("evaluate", policy, *TASK, "--episodes", 8, "--json").records
+        assert record["run"] == run
+
+
 def test_alone_there_is_no_verdict(rldistill: Command, teacher: Path) -> None:
     result = rldistill("evaluate", teacher, *TASK, "--episodes", 8, "--json")
     (record,) = result.records

@@ -173,7 +173,7 @@ def test_a_missing_file_is_answered_with_near_names(tmp_path):
     (tmp_path / "model.zip").touch()
     with pytest.raises(TeacherFileError, match=r"does not exist\. Did you mean model\.zip\?"):
         read_file(tmp_path / "modle.zip")
-    with pytest.raises(TeacherFileError, match="Nor does the folder"):
+    with pytest.raises(TeacherFileError, match="does not exist, nor does the folder"):
         read_file(tmp_path / "no" / "model.zip")
 
 

@@ -267,7 +267,7 @@ def test_a_large_memory_is_collected_again(tmp_path: Path, monkeypatch: pytest.M
         ({"student": "mlp:9"}, "student: the run has mlp:8, you asked for mlp:9"),
         ({"method": replace(QUICK, name="mine")}, "method: the run has dagger, you asked for mine"),
         ({"seed": 5}, "seed: the run has 0, you asked for 5"),
-        ({"until": 0.8}, r"floor: the run has 0\.95, you asked for 0\.8"),
+        ({"until": 0.8}, r"until: the run has 0\.95, you asked for 0\.8"),
         ({"student_act": Acting(False)}, "student_act: the run has mode, you asked for sample"),
         ({"teacher_act": Acting(False)}, "teacher_act: the run has mode, you asked for sample"),
         (
@@ -311,6 +311,34 @@ def test_a_run_that_has_ended_needs_more_steps(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"has ended.*more steps than its 512 \(--steps\)"):
         run(quick_job(tmp_path / "run", resume=True, steps=512))
     assert (tmp_path / "run" / "verdict.json").read_bytes() == verdict
+
+
+def test_fewer_steps_than_were_done_are_refused(tmp_path: Path) -> None:
+    """Before anything is written; what was done, what was asked. As many as were done are not."""
+    job = quick_job(tmp_path / "run", steps=LONG)
+    stop_after(job, 3)
+    done = job.state.env_steps
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    message = f"has done {done:,} steps of 1,000,000, you asked for {done - 1:,}: leave --steps out"
+    with pytest.raises(RunFolderError, match=message):
+        run(quick_job(tmp_path / "run", resume=True, steps=done - 1))
+    assert files == {path: path.read_bytes() for path in files}
+    assert len(files) == len([path for path in (tmp_path / "run").rglob("*") if path.is_file()])
+    again = quick_job(tmp_path / "run", resume=True, steps=done)
+    run(again)
+    assert again.state.env_steps == done
+
+
+def test_a_run_that_did_a_few_steps_more_than_asked_can_be_judged_again(tmp_path: Path) -> None:
+    """16 environments stepped together cannot stop at 500: this is no request for fewer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prover, "measure", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(quick_job(tmp_path / "run", steps=500))
+    again = quick_job(tmp_path / "run", resume=True, steps=500)
+    run(again)
+    assert again.keeper.summary is not None
+    assert again.state.env_steps > 500
 
 
 def test_a_run_that_has_ended_goes_on_with_more_steps(tmp_path: Path) -> None:
@@ -412,6 +440,61 @@ def test_saving_takes_a_small_share_of_the_time(
         job.state.round_index = 7
         job.keeper.save_if_due(job)
     assert load_checkpoint(tmp_path / "run" / "checkpoint")[1] == before
+
+
+def test_the_first_round_is_saved_at_once(tmp_path: Path) -> None:
+    """Not when save_seconds are over: a short run would have nothing by then."""
+    job = quick_job(tmp_path / "run", steps=LONG)
+    progress = distilling(job)
+    for record in progress:
+        if record.round_index == 2:
+            break
+    tensors, saved = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert saved["state"]["round_index"] == 1
+    assert [name for name in tensors if name.startswith("memory")]
+    for record in progress:
+        if record.round_index == 4:
+            break
+    assert load_checkpoint(tmp_path / "run" / "checkpoint")[1]["state"]["round_index"] == 1
+    progress.close()
+
+
+def test_a_resumed_run_is_not_saved_at_once(tmp_path: Path) -> None:
+    """What it took over lies there, with all its memory."""
+    stop_after(quick_job(tmp_path / "run", steps=LONG), 2)
+    progress = distilling(quick_job(tmp_path / "run", resume=True, steps=LONG))
+    for record in progress:
+        if record.round_index == 4:
+            break
+    assert load_checkpoint(tmp_path / "run" / "checkpoint")[1]["state"]["round_index"] == 2
+    progress.close()
+
+
+def test_the_first_save_leaves_out_a_memory_that_is_not_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold up the run; the later saves have it."""
+    monkeypatch.setattr(keeper_module, "SMALL_MEMORY", 1000)
+    progress = distilling(quick_job(tmp_path / "run", steps=LONG))
+    for record in progress:
+        if record.round_index == 2:
+            break
+    assert load_checkpoint(tmp_path / "run" / "checkpoint")[1]["memory"] is None
+    progress.close()
+    assert load_checkpoint(tmp_path / "run" / "checkpoint")[1]["memory"] is not None
+
+
+def test_what_was_learnt_is_saved_before_it_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the first episodes of the last test, a run has all its training."""
+    monkeypatch.setattr(keeper_module.Keeper, "save_unless_finished", lambda *_: None)
+    monkeypatch.setattr(Prover, "confirm", interrupt)
+    job = quick_job(tmp_path / "run", steps=2048)
+    with pytest.raises(KeyboardInterrupt):
+        run(job)
+    saved = load_checkpoint(tmp_path / "run" / "checkpoint")[1]
+    assert saved["state"]["env_steps"] == job.state.env_steps >= 2048
 
 
 def test_the_card_says_where_the_student_is_from(tmp_path: Path) -> None:

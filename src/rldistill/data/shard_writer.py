@@ -28,7 +28,7 @@ from rldistill.errors import (
     RunFolderError,
     ShapeError,
 )
-from rldistill.runs import atomic_write, lock_folder, storage_advice, sync_folder
+from rldistill.runs import atomic_write, lock_folder, make_folder, storage_advice, sync_folder
 
 ROWS_PER_SHARD = 65_536
 BYTES_PER_SHARD = 256 * 2**20  # at most, so that pixels do not fill the memory
@@ -82,7 +82,7 @@ class ShardWriter:
     def _prepare(self, force: bool) -> None:
         try:
             _refuse_occupied(self.folder, force)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._closing.enter_context(lock_folder(self.folder))
             _refuse_occupied(self.folder, force)  # another process may have come first
             for old in [path for path in self.folder.iterdir() if _SHARD.fullmatch(path.name)]:

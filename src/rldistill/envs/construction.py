@@ -26,12 +26,15 @@ from rldistill.errors import (
     SettingError,
     TaskError,
     did_you_mean,
+    pip_line,
 )
 
 Env = gymnasium.Env[Any, Any]
 
 # Part of the entry point, the module that must be there, the extra that brings it.
 _EXTRAS = (("envs.box2d", "Box2D", "box2d"), ("envs.mujoco", "mujoco", "mujoco"))
+# What gymnasium registers in place of environments that it gave away.
+_MOVED = "_raise_mujoco_py_error"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m(WARN: )?")
 
 
@@ -73,14 +76,35 @@ def find_spec(task_id: str) -> EnvSpec:
 def _where_else(name: str, registered: Iterable[str]) -> str:
     """A sentence on where an unknown id may be found."""
     if name.startswith("ALE/") or "NoFrameskip" in name:
-        return ' Atari tasks: pip install "rldistill[atari]" and import ale_py (--import ale_py).'
+        return f" Atari tasks: {pip_line('atari')} and import ale_py (--import ale_py)."
     in_envpool = envpool.task_ids()
-    if name in in_envpool:
-        return " envpool has it: ask for backend 'envpool'."
+    if others := _other_versions(name, registered) + _from_envpool(name, in_envpool):
+        return f" There is {' or '.join(others)}."
     if near := did_you_mean(name, registered):
         return near
     near = did_you_mean(name, in_envpool)
     return f"{near} (These need backend 'envpool'.)" if near else ""
+
+
+def _other_versions(task_id: str, registered: Iterable[str]) -> list[str]:
+    """The ids that can be made and differ from this one in their version alone, oldest first."""
+    stem, _, version = task_id.rpartition("-v")
+    if not stem or not version.isdecimal():
+        return []
+    same = re.compile(re.escape(stem) + r"-v\d{1,9}")
+    found = [x for x in registered if x != task_id and same.fullmatch(x) and not _has_moved(x)]
+    return sorted(found, key=lambda one: int(one.rpartition("-v")[2]))
+
+
+def _from_envpool(task_id: str, in_envpool: Iterable[str]) -> list[str]:
+    return [f"envpool's {task_id} (--backend envpool)"] if task_id in in_envpool else []
+
+
+def _has_moved(task_id: str) -> bool:
+    """Whether gymnasium registers this id only to say that it does not have it any more."""
+    registered: dict[str, EnvSpec] = gymnasium.registry
+    entry: Any = registered[task_id].entry_point
+    return getattr(entry, "__name__", "") == _MOVED
 
 
 def _from_spec(spec: EnvSpec, limit: int, task: TaskSpec) -> Env:
@@ -105,11 +129,15 @@ def _from_spec(spec: EnvSpec, limit: int, task: TaskSpec) -> Env:
 
 def _missing_or_refused(spec: EnvSpec, error: Exception) -> RldistillError:
     entry = _entry_point(spec)
+    if _has_moved(spec.id):
+        others = _other_versions(spec.id, gymnasium.registry)
+        others += _from_envpool(spec.id, envpool.task_ids())
+        where = f" There is {' or '.join(others)}" if others else ""
+        return TaskError(f"gymnasium does not have {spec.id} any more.{where}")
     for part, module, extra in _EXTRAS:
         if part in entry and importlib.util.find_spec(module) is None:
             return MissingExtraError(
-                f"{spec.id} needs {module}, which is not installed; run: "
-                f'pip install "rldistill[{extra}]"'
+                f"{spec.id} needs {module}, which is not installed; run: {pip_line(extra)}"
             )
     return TaskError(f"gymnasium cannot make {spec.id}: {error}")
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from rldistill.envs.spec import TaskSpec, resolve_limit
 from rldistill.envs.vector import Opened, RawStep
-from rldistill.errors import TaskError, did_you_mean, require
+from rldistill.errors import TaskError, did_you_mean, pip_line, require
 
 Array = np.ndarray[Any, Any]
 
@@ -148,7 +148,7 @@ def objection(task: TaskSpec) -> str | None:
     if task.env_kwargs:
         return "envpool is shown to be the same task only without env_kwargs"
     if not is_installed():
-        return 'envpool is not installed; for faster steps: pip install "rldistill[fast]"'
+        return f"envpool is not installed; for faster steps: {pip_line('fast')}"
     return None
 
 

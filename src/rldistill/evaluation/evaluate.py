@@ -1,5 +1,6 @@
 """evaluate(): measure a policy, alone or against its teacher."""
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import torch
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo
-from rldistill.errors import SettingError, between
+from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.scores import (
     SEED_SPACE,
@@ -28,6 +29,7 @@ from rldistill.evaluation.scores import (
 from rldistill.evaluation.summary import Costs, Sides, summarise
 from rldistill.evaluation.verdict import DEFAULT_FLOOR, verdict
 from rldistill.maths import stats
+from rldistill.runs import RunFolder
 from rldistill.teachers.load import load_teacher
 
 DECISIONS_TIMED = 300
@@ -123,7 +125,7 @@ def evaluate(
         student_parameters=student.info.acting_parameters,
         teacher_parameters=None if teacher is None else teacher.info.acting_parameters,
     )
-    costs = Costs(total_seconds=time.perf_counter() - started)
+    costs = Costs(total_seconds=time.perf_counter() - started, run=run_of(policy))
     record = summarise(outcome, alike, sides, costs)
     return (
         record
@@ -195,6 +197,16 @@ def describe(name: str, rounds: list[Round], policy: NetworkPolicy | None) -> di
             "latency_seconds": None if policy is None else latency(policy),
         }
     return {f"{name}_{key}": value for key, value in found.items()}
+
+
+def run_of(policy: object) -> str | None:
+    """The run folder that a policy is read from; None where it is from anything else."""
+    if not isinstance(policy, (str, os.PathLike)):
+        return None
+    try:
+        return str(RunFolder.open(Path(policy)).root)
+    except RunFolderError:
+        return None
 
 
 def size_in_bytes(policy: NetworkPolicy) -> int:

@@ -27,7 +27,7 @@ class Costs:
         env_steps: environment steps of training, summed over environments; None in evaluate.
         train_seconds: collecting and learning, without imports and evaluation.
         total_seconds: everything but imports.
-        run: the run folder.
+        run: the run folder that was written, or that POLICY of evaluate was read from.
     """
 
     env_steps: int | None = None

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from rldistill.errors import SettingError, did_you_mean
 from rldistill.runs import RunFolder, is_live_object
@@ -57,6 +66,22 @@ class Recipe(BaseModel):
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)
     data: str | None = None
     out: Path | None = None
+
+    @field_validator("steps", "until", "num_envs", "seed", "fit_critic", mode="before")
+    @classmethod
+    def _refuse_text(cls, value: object, info: ValidationInfo) -> object:
+        """Flags come as numbers; in TOML a number has no quotes, and true is not 1."""
+        if isinstance(value, str | bool):
+            kind = "float_type" if info.field_name == "until" else "int_type"
+            raise PydanticCustomError(kind, "not a number")
+        return value
+
+    @field_validator("teacher", "task", "student", "method", "wrapper", "data")
+    @classmethod
+    def _refuse_nothing(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise PydanticCustomError("empty", "the text is empty; give one, or leave it out")
+        return value
 
     @field_validator("env_kwargs", mode="before")
     @classmethod

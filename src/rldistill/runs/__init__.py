@@ -3,6 +3,7 @@
 from rldistill.runs.files import (
     atomic_write,
     lock_folder,
+    make_folder,
     read_json,
     storage_advice,
     sync_folder,
@@ -24,6 +25,7 @@ __all__ = [
     "list_runs",
     "live_object",
     "lock_folder",
+    "make_folder",
     "read_json",
     "storage_advice",
     "sync_folder",

@@ -32,6 +32,19 @@ def storage_advice(error: OSError, path: Path) -> str:
     return f"{path}: {error.strerror or error}"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are not there yet.
+
+    Raises:
+        OSError: as mkdir, and "permission denied" where the system says that a new name does not
+            exist: /proc and its like refuse in that way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder)) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in this folder outlast a power cut, where the system can (not on Windows)."""
     with contextlib.suppress(OSError):

@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from rldistill.errors import RunFolderError, did_you_mean
+from rldistill.errors import RunFolderError, near_names
 from rldistill.runs.files import (
     atomic_write,
     is_scaffolding,
     lock_folder,
+    make_folder,
     parse_object,
     read_json,
     storage_advice,
@@ -98,7 +99,7 @@ class RunFolder:
         run = cls(Path(path).expanduser().absolute())
         try:
             run._refuse_occupied(force)
-            run.root.mkdir(parents=True, exist_ok=True)
+            make_folder(run.root)
             with lock_folder(run.root):
                 run._refuse_occupied(force)  # another process may have come first
                 run._clear()
@@ -154,8 +155,8 @@ class RunFolder:
         root = Path(path).expanduser().absolute()
         if not root.is_dir():
             siblings = root.parent.iterdir() if root.parent.is_dir() else []
-            near = did_you_mean(root.name, [entry.name for entry in siblings if entry.is_dir()])
-            raise RunFolderError(f"no run folder at {root}.{near}")
+            near = near_names(root.name, [entry.name for entry in siblings if entry.is_dir()])
+            raise RunFolderError(f"no run folder at {root}{near}")
         _read_mark(root)
         return cls(root)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from rldistill.errors import TeacherFileError, UnsafeFileError, did_you_mean
+from rldistill.errors import TeacherFileError, UnsafeFileError, near_names
 
 LARGEST_FILE = 1 << 30
 CENTRAL_ENTRY = b"PK\x01\x02"
@@ -57,7 +57,7 @@ def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
             inside = f" It holds {zips}." if zips else ""
             raise TeacherFileError(f"{path} is a folder; a file is required.{inside}")
         if not path.exists():
-            raise TeacherFileError(f"{path} does not exist.{_near(path)}")
+            raise TeacherFileError(f"{path} does not exist{_near(path)}")
         if not path.is_file():
             raise TeacherFileError(f"{path} is not a regular file")
         with path.open("rb") as file:
@@ -75,8 +75,8 @@ def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
 
 def _near(path: Path) -> str:
     if not path.parent.is_dir():
-        return f" Nor does the folder {path.parent}."
-    return did_you_mean(path.name, [p.name for p in path.parent.iterdir()])
+        return f", nor does the folder {path.parent}"
+    return near_names(path.name, [p.name for p in path.parent.iterdir()])
 
 
 @final

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 # Said where there is no verdict because nothing was played.
 UNJUDGED = "learnt from data alone; `rldistill evaluate RUN --task ID --against TEACHER` judges it"
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# A memory up to this is part of the first save, which comes at once: it takes a few milliseconds.
+SMALL_MEMORY = 4 * 2**20
+# What a user calls a setting of an identity, where it is not its name.
+WORDS = {"floor": "until"}
 # Saving may take at most this share of the time.
 SAVE_SHARE = 0.05
 
@@ -82,6 +86,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         self._save_seconds = save_seconds
         self._started = time.perf_counter()
         self._saved = time.perf_counter()
+        self._has_saved = False
         self._stack = ExitStack()
         self._events: EventWriter | None = None
 
@@ -119,8 +124,14 @@ class Keeper(AbstractContextManager["Keeper"]):
         return progress
 
     def save_if_due(self, job: "Job") -> None:
-        """Save, unless the last save was a moment ago."""
-        if time.perf_counter() - self._saved >= self._save_seconds:
+        """Save, unless the last save was a moment ago.
+
+        The first save does not wait, so that a short run that is killed is not lost; it leaves out
+        a memory that would take long to write.
+        """
+        if not self._has_saved:
+            self.save(job, early=True)
+        elif time.perf_counter() - self._saved >= self._save_seconds:
             self.save(job)
 
     def save_unless_finished(self, job: "Job") -> None:
@@ -132,10 +143,14 @@ class Keeper(AbstractContextManager["Keeper"]):
         if self.summary is None and job.state.round_index > 0 and job.learner.is_finite:
             self.save(job)
 
-    def save(self, job: "Job") -> None:
+    def save(self, job: "Job", early: bool = False) -> None:
         """Write the student as it is, and all that resuming needs.
 
         The next save waits until this one's cost is a small share of the time since.
+
+        Args:
+            job: what to save.
+            early: leave out all but a small memory, to be quick; a resumed run collects it again.
         """
         started = time.perf_counter()
         # A verdict of before is about the student that is now replaced.
@@ -145,7 +160,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         tensors["control"] = job.randomness.control.get_state()
         tensors["batches"] = job.randomness.batches.get_state()
         tensors["torch"] = torch.get_rng_state()  # dropout draws from it
-        if job.memory.nbytes <= LARGEST_MEMORY:
+        if job.memory.nbytes <= (SMALL_MEMORY if early else LARGEST_MEMORY):
             memory_tensors, memory = flatten("memory", job.memory.state_dict())
             tensors |= memory_tensors
         else:
@@ -165,6 +180,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             "numpy": to_json(job.randomness.uniform.bit_generator.state),
         }
         save_checkpoint(self.folder.checkpoint, tensors, record)
+        self._has_saved = True
         self._saved = time.perf_counter()
         self._save_seconds = max(self._save_seconds, (self._saved - started) / SAVE_SHARE)
 
@@ -197,14 +213,13 @@ class Keeper(AbstractContextManager["Keeper"]):
 
         Raises:
             RunFolderError: the checkpoint is damaged, of another task, teacher, student or method,
-                or of a run that has ended and is not given more steps.
+                or of a run that has ended and is not given more steps, or has done more than asked.
         """
         tensors, record = load_checkpoint(self.folder.checkpoint)
         try:
             check_identity(record["identity"], job.identity())
             ended = self.folder.verdict_json.exists()
-            if ended:
-                self._require_more_steps(job, record["state"]["total_steps"])
+            self._require_enough_steps(job, record["state"], ended)
             job.state.restore(record["state"])
             job.restore_alignment()
             job.learner.load_state_dict(unflatten(record["learner"], tensors))
@@ -220,6 +235,7 @@ class Keeper(AbstractContextManager["Keeper"]):
                 job.prover.load_state_dict(record["prover"])
                 if ended:
                     job.prover.next_candidate()
+            self._has_saved = True
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, RldistillError):
                 raise
@@ -227,8 +243,15 @@ class Keeper(AbstractContextManager["Keeper"]):
                 f"{self.folder.root}: the checkpoint is damaged: {error}"
             ) from error
 
-    def _require_more_steps(self, job: "Job", steps: int) -> None:
-        if job.state.total_steps <= steps:
+    def _require_enough_steps(self, job: "Job", saved: dict[str, Any], ended: bool) -> None:
+        asked, steps, done = job.state.total_steps, saved["total_steps"], saved["env_steps"]
+        # Complete steps of all environments may be a few more than were asked for.
+        if not ended and asked < min(steps, done):
+            raise RunFolderError(
+                f"{self.folder.root} has done {done:,} steps of {steps:,}, you asked for "
+                f"{asked:,}: leave --steps out to go on as before, or give no fewer than were done"
+            )
+        if ended and asked <= steps:
             raise RunFolderError(
                 f"{self.folder.root} has ended, there is nothing to resume; to train on, give more "
                 f"steps than its {steps:,} (--steps)"
@@ -242,7 +265,8 @@ def check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
         RunFolderError: one line per setting that differs, with both sides.
     """
     different = [
-        f"  {name}: the run has {in_words(saved.get(name))}, you asked for {in_words(now[name])}"
+        f"  {WORDS.get(name, name)}: the run has {in_words(saved.get(name))}, "
+        f"you asked for {in_words(now[name])}"
         for name in now
         if saved.get(name) != now[name]
     ]

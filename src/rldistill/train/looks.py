@@ -40,6 +40,9 @@ def conclude(job: Job) -> Iterator[Progress]:
     """Confirm the last student unless one was, measure it on fresh episodes, and save."""
     verdict = alike = None
     if job.prover is not None:
+        if not job.holds:
+            # The tests take a while, in a short run longer than the training.
+            job.keeper.save(job)
         yield from confirm(job)
         verdict, alike = job.prover.measure(job.learner.tested)
     job.keeper.finish(job, verdict, alike)

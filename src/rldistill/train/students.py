@@ -61,7 +61,7 @@ def choose_student(
         TaskError: one that does not fit task or teacher.
     """
     if student is None or isinstance(student, (str, MlpSpec)):
-        spec = student or _default_spec(teacher, observation_space)
+        spec = _default_spec(teacher, observation_space) if student is None else student
         policy = make_student(spec, observation_space, action_space, teacher.head)
         return Chosen(policy=policy, text=policy.info.name, give_back=_to_nobody)
     head = head_for(action_space, teacher.head)
