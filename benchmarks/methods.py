@@ -139,7 +139,8 @@ def main() -> None:
         return
     if flags.command == "run":
         for cell in cells(flags.seeds, tuple(flags.rows)):
-            if cell.task in flags.tasks and cell.result is None:
+            missing = cell.result is None or "error" in cell.result
+            if cell.task in flags.tasks and missing:
                 cell.run(flags.teachers)
                 print(cell.path.stem, cell.result, flush=True)
     import methods_table

@@ -67,8 +67,8 @@ ENTRIES = (
         "BipedalWalkerHardcore-v3",
         73.94,
         111.04,
-        ("default", "mlp:32,32"),
-        2_000_000,
+        ("default", "mlp:8,8"),
+        500_000,
         ("--backend", "envpool"),
     ),
     Entry(
