@@ -14,12 +14,12 @@ from rldistill.methods.method import Method
 from rldistill.methods.terms import Alignment
 from rldistill.train.critic import Critic
 from rldistill.train.experience import Appraiser, Experience
-from rldistill.train.learners import Memory, finite_loss, fit_normalisers
+from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
 from rldistill.train.stepper import Stepper
 
 
 @final
-class ActorCriticLearner:
+class ActorCriticLearner(OneStudent):
     """Follows grad log pi_theta(a_t | s_t) R_hat_t - lambda grad l(s_t) on the latest round.
 
     Per row of a round, with rho = pi_theta / pi_old and A the advantage of R_hat:
@@ -60,31 +60,6 @@ class ActorCriticLearner:
             critic = Critic(num_inputs, hidden, self._appraiser.num_columns)
             critic = critic.to(student.device)
         self._stepper = Stepper(student, method.learning, critic)
-
-    @property
-    def student(self) -> NetworkPolicy:
-        """The network that is being trained, and that acts while collecting."""
-        return self._stepper.student
-
-    @property
-    def acting(self) -> NetworkPolicy:
-        """The student."""
-        return self.student
-
-    @property
-    def tested(self) -> NetworkPolicy:
-        """The network that is tested and saved; see Stepper."""
-        return self._stepper.tested
-
-    @property
-    def updates(self) -> int:
-        """Optimiser steps taken so far."""
-        return self._stepper.updates
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite."""
-        return self._stepper.is_finite
 
     def learn(self, memory: Memory, num_updates: int) -> float:
         """Take num_updates steps on shuffled minibatches of the latest round.

@@ -1,5 +1,6 @@
 """The per-state learner: minimise a loss between teacher and student, state by state."""
 
+from abc import ABC
 from typing import Any, Protocol, final
 
 import torch
@@ -72,27 +73,10 @@ class Learner(Protocol):
         ...
 
 
-@final
-class PerStateLearner:
-    """Takes optimiser steps on mean_i l(teacher_raw_i, student(observation_i)).
+class OneStudent(ABC):
+    """What is the same of every learner that trains one student with one stepper."""
 
-    Attributes:
-        alignment: the loss.
-        loss_weight: lambda; the loss is multiplied by it.
-    """
-
-    def __init__(
-        self,
-        student: NetworkPolicy,
-        alignment: Alignment,
-        learning: Learning,
-        generator: torch.Generator,
-    ) -> None:
-        self.alignment = alignment
-        self.loss_weight = 1.0
-        self.generator = generator
-        self._learning = learning
-        self._stepper = Stepper(student, learning)
+    _stepper: Stepper
 
     @property
     def student(self) -> NetworkPolicy:
@@ -118,6 +102,29 @@ class PerStateLearner:
     def is_finite(self) -> bool:
         """Whether no weight is NaN or infinite."""
         return self._stepper.is_finite
+
+
+@final
+class PerStateLearner(OneStudent):
+    """Takes optimiser steps on mean_i l(teacher_raw_i, student(observation_i)).
+
+    Attributes:
+        alignment: the loss.
+        loss_weight: lambda; the loss is multiplied by it.
+    """
+
+    def __init__(
+        self,
+        student: NetworkPolicy,
+        alignment: Alignment,
+        learning: Learning,
+        generator: torch.Generator,
+    ) -> None:
+        self.alignment = alignment
+        self.loss_weight = 1.0
+        self.generator = generator
+        self._learning = learning
+        self._stepper = Stepper(student, learning)
 
     def learn(self, memory: Memory, num_updates: int) -> float:
         """Take num_updates steps on uniform batches from a replay.

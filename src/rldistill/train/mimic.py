@@ -12,7 +12,7 @@ from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import FeatureRegression
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
-from rldistill.train.learners import Memory, finite_loss, fit_normalisers
+from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
 from rldistill.train.stepper import Stepper
 
 
@@ -67,7 +67,7 @@ class FeatureTeacher:
 
 
 @final
-class MimicLearner:
+class MimicLearner(OneStudent):
     """Takes steps on mean_i [lambda l(teacher_i, student_i) + beta |f(h_student) - h_teacher|^2].
 
     f is linear, learnt beside the student and forgotten after the run; the square is summed over
@@ -96,31 +96,6 @@ class MimicLearner:
         self._projection = nn.Linear(self._hidden.width, teacher.hidden.width)
         self._projection.to(student.device)
         self._stepper = Stepper(student, self._learning, self._projection)
-
-    @property
-    def student(self) -> NetworkPolicy:
-        """The network that is being trained."""
-        return self._stepper.student
-
-    @property
-    def acting(self) -> NetworkPolicy:
-        """The student."""
-        return self.student
-
-    @property
-    def tested(self) -> NetworkPolicy:
-        """The network that is tested and saved; see Stepper."""
-        return self._stepper.tested
-
-    @property
-    def updates(self) -> int:
-        """Optimiser steps taken so far."""
-        return self._stepper.updates
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite."""
-        return self._stepper.is_finite
 
     def learn(self, memory: Memory, num_updates: int) -> float:
         """Take num_updates steps on uniform batches from a replay of labels with features.
