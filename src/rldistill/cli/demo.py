@@ -17,7 +17,10 @@ STUDENT = "mlp:16,16"
 
 @dataclass(frozen=True)
 class Flags:
-    """Distil the shipped LunarLander teacher (PPO, 64x64) into a tenth of its size."""
+    """Distil the shipped LunarLander teacher (PPO, 64x64) into a tenth of its size.
+
+    Example: rldistill demo --out runs/demo
+    """
 
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""

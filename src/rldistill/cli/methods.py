@@ -11,7 +11,10 @@ from rldistill.methods.method import Method
 
 @dataclass(frozen=True)
 class Flags:
-    """List the rows of the method table: who acts, what is matched, where it comes from."""
+    """List the rows of the method table: who acts, what is matched, where it comes from.
+
+    Example: rldistill methods --json
+    """
 
     json: Annotated[bool, switch()] = False
     """One JSON object per row."""

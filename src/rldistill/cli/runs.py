@@ -24,7 +24,10 @@ VERDICT_KEYS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Flags:
-    """List the run folders in a folder, oldest first, with their verdicts and sizes."""
+    """List the run folders in a folder, oldest first, with their verdicts and sizes.
+
+    Example: rldistill runs experiments
+    """
 
     folder: Annotated[Path, tyro.conf.Positional, option("FOLDER")] = Path("runs")
     """Where to look. Default: runs."""
