@@ -11,7 +11,7 @@ from rldistill.methods.catalogue import ROWS
 from rldistill.methods.schedules import Constant, Weaning
 from rldistill.train.actor_critic import ActorCriticLearner
 from rldistill.train.learners import PerStateLearner
-from rldistill.train.learning import make_learner
+from rldistill.train.learning import make_learner, too_short
 
 # The rows with a learner of their own have tests of their own.
 DISCRETE = [row for row in ROWS.values() if row.actions != "continuous" and row.learner is None]
@@ -38,3 +38,15 @@ def test_a_weight_that_follows_training_episodes_needs_some():
         make_learner(row, the_student(), None, alignment_of(row), torch.Generator())
     row = replace(row, loss_weight=Constant(2.0))
     make_learner(row, the_student(), None, alignment_of(row), torch.Generator())
+
+
+def test_a_run_in_which_the_student_never_acts_is_warned_of():
+    """QDagger's teacher acts alone for 40,960 steps, DAgger's for 4,096; others leave it to none,
+    or for ever."""
+    (warning,) = too_short(ROWS["qdagger"], 40_960)
+    assert "qdagger lets the student act after 40,960" in warning
+    assert too_short(ROWS["qdagger"], 40_961) == ()
+    assert "after 4,096" in too_short(ROWS["dagger"], 100)[0]
+    assert too_short(ROWS["dagger"], 4_097) == ()
+    assert too_short(ROWS["teacher-distill"], 1) == ()
+    assert too_short(ROWS["on-policy-distill"], 1) == ()

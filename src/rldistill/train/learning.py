@@ -8,7 +8,7 @@ from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
 from rldistill.errors import SettingError
 from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
-from rldistill.methods.method import Method
+from rldistill.methods.method import LAST_ROUND, Method
 from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import Alignment
 from rldistill.train.actor_critic import ActorCriticLearner
@@ -116,3 +116,16 @@ def make_learner(
 def discount(settings: QLearning, teacher: PolicyInfo) -> float:
     """The row's own gamma, else the teacher's, else GAMMA."""
     return next(g for g in (settings.gamma, teacher.gamma, GAMMA) if g is not None)
+
+
+def too_short(row: Method, total_steps: int) -> tuple[str, ...]:
+    """A warning where a run ends before the first step that the row leaves to the student."""
+    share = row.control.teacher_share
+    rounds = -(-total_steps // row.round_steps)
+    if share.at(rounds - 1) < 1.0 or share.at(LAST_ROUND) >= 1.0:
+        return ()
+    first = next(i for i in range(rounds, LAST_ROUND + 1) if share.at(i) < 1.0)
+    return (
+        f"warning  in so few steps the teacher alone acts: {row.name} lets the student act after "
+        f"{first * row.round_steps:,}",
+    )

@@ -22,7 +22,7 @@ from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import UNJUDGED, Keeper
-from rldistill.train.learning import Labeller, labeller, make_learner, make_memory
+from rldistill.train.learning import Labeller, labeller, make_learner, make_memory, too_short
 from rldistill.train.offline import observation_space, task_to_judge
 from rldistill.train.request import (
     Request,
@@ -101,7 +101,11 @@ def prepare(request: Request) -> Job:
         ),
         randomness=parts.randomness,
         num_threads=choose_threads(teacher, student.info),
-        notes=(*parts.notes, *make_notes(teacher, student.info, parts.task_info)),
+        notes=(
+            *parts.notes,
+            *make_notes(teacher, student.info, parts.task_info),
+            *(too_short(row, settings.total_steps) if settings.data is None else ()),
+        ),
         recipe=make_recipe(request, parts),
         give_back=parts.student.give_back,
         critic=parts.critic,
