@@ -227,6 +227,7 @@ def load(
     return load_teacher(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
+        card=request.settings.card,
         observation_shape=observation_shape,
         action_space=action_space,
         announce=None,
@@ -265,6 +266,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "seed": settings.seed,
         "device": settings.device,
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
+        "card": None if settings.card is None else str(settings.card),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
         "fit_critic": settings.fit_critic,
