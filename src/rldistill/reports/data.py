@@ -79,10 +79,10 @@ def cell_text(cell: Cell) -> str:
     """A cell for people: a dash where it does not apply, four digits of a fraction.
 
     >>> cell_text(None), cell_text(1234567), cell_text(0.123456), cell_text(20416.5)
-    ('–', '1,234,567', '0.1235', '20,416')
+    ('-', '1,234,567', '0.1235', '20,416')
     """
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
-        return "–"
+        return "-"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):

@@ -71,12 +71,14 @@ def render_page(page: Page, sections: tuple[Section, ...]) -> str:
 def _policy(script: str, beside: bool) -> str:
     """What a browser may do for this page: run this one script and show what is in it."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"'sha256-{digest}'" if script else "'none'"
+    elsewhere = " file: 'self'" if beside else ""
     rules = [
         "default-src 'none'",
         "style-src 'unsafe-inline'",
-        f"script-src {f"'sha256-{digest}'" if script else "'none'"}",
-        "img-src data:" + (" file: 'self'" if beside else ""),
-        "media-src data:" + (" file: 'self'" if beside else ""),
+        f"script-src {allowed}",
+        f"img-src data:{elsewhere}",
+        f"media-src data:{elsewhere}",
         "base-uri 'none'",
         "form-action 'none'",
     ]

@@ -7,9 +7,9 @@ sheet, so that the same drawing is readable on both backgrounds and on paper.
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
 
-STYLE = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.spines.right": False,
@@ -51,7 +51,7 @@ _VARIABLES = {
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def drawing() -> Generator[None]:
     """The style in which figures are drawn; a context, since matplotlib reads it at many places."""
     import matplotlib as mpl
 
