@@ -1,4 +1,4 @@
-"""Evidence: what a finished run keeps of the episodes it was judged by, so that it can be looked at.
+"""Evidence: what a finished run keeps of the episodes it was judged by, to be looked at.
 
 Nothing is played for it: the episodes are those that were measured after the stop, and the states
 those on which agreement was measured. What is kept is bounded, whatever the task observes.
@@ -125,10 +125,9 @@ def take_evidence(measured: Measured, info: TaskInfo, heads: tuple[Head, Head]) 
         heads: of teacher and student.
     """
     rounds = measured.rounds
+    seeds = [three[0].seed + np.arange(len(three[0].returns)) for three in rounds]
     episodes = Episodes(
-        seeds=np.concatenate(
-            [three[0].seed + np.arange(len(three[0].returns)) for three in rounds]
-        ),
+        seeds=np.concatenate(seeds),
         returns=np.stack([np.concatenate([t[i].returns for t in rounds]) for i in range(3)]),
         lengths=np.stack([np.concatenate([t[i].lengths for t in rounds]) for i in range(3)]),
         paired=info.equal_starts,

@@ -1,4 +1,4 @@
-"""Evidence on disk: one safetensors file of plain arrays with a JSON record; reading runs nothing."""
+"""Evidence on disk: a safetensors file of plain arrays and a JSON record; reading runs nothing."""
 
 import json
 from pathlib import Path
@@ -129,9 +129,8 @@ def _text(value: object, what: str) -> str:
 def _checked(arrays: dict[str, Array], record: _Record) -> RunEvidence:
     heads = record.head("teacher_head"), record.head("student_head")
     states = _states(arrays, heads)
-    names = tuple(
-        Name(*(_text(x, "a name") for x in pair)) for pair in record.texts("feature_names")
-    )
+    pairs = record.texts("feature_names")
+    names = tuple(Name(*(_text(x, "a name") for x in pair)) for pair in pairs)
     if names and len(names) != states.features.shape[1]:
         raise ValueError("feature_names must be one per number of a state")
     actions = tuple(_text(name, "a name") for name in record.texts("action_names"))
@@ -190,7 +189,7 @@ def _states(arrays: dict[str, Array], heads: tuple[Head, Head]) -> States:
     if np.isinf(parts["kl"]).any() or (parts["kl"] < -1e-3).any():
         raise ValueError("kl must not be infinite, nor below 0")
     seen = arrays["observations"]
-    if seen.dtype not in (np.float32, np.uint8) or seen.ndim < 2 or len(seen) > count:
+    if seen.dtype.name not in ("float32", "uint8") or seen.ndim < 2 or len(seen) > count:
         raise ValueError("observations must be float32 or uint8, for at most every state")
     if seen.ndim == 2 and seen.shape[1] <= LARGE and len(seen) != count:
         raise ValueError("observations must be there for every state")

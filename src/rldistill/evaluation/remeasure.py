@@ -1,4 +1,4 @@
-"""Evidence of a student that was saved without it: its episodes are played again, on other seeds."""
+"""Evidence of a student that was saved without it: episodes are played again, on other seeds."""
 
 from typing import Any
 
@@ -12,12 +12,14 @@ from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import SEED_SPACE, Arena, count_envs, require_acting, task_info
 from rldistill.teachers.load import load_teacher
 
+DEFAULTS = EvaluationSettings()
+
 
 def remeasure(
     student: Any,
     teacher: Any,
     task: TaskSource,
-    settings: EvaluationSettings = EvaluationSettings(),
+    settings: EvaluationSettings = DEFAULTS,
 ) -> RunEvidence:
     """Play 128 episodes of student, teacher and random policy, and keep what take_evidence keeps.
 

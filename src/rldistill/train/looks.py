@@ -56,7 +56,7 @@ def conclude(job: Job) -> Iterator[Progress]:
 
 
 def keep_evidence(job: Job, measured: Measured) -> Iterator[Progress]:
-    """Write what the run's page is made from; the run is safe before, and no failure here ends it."""
+    """Write what the run's page is made from. The run is safe already: no failure here ends it."""
     assert job.task_info is not None, "what was measured was played"
     heads = (job.teacher_info.head, job.learner.student.info.head)
     try:
