@@ -35,6 +35,12 @@ class Column:
 class Table:
     """Rows of cells under named columns; a cell that does not apply is None.
 
+    Attributes:
+        columns: their names and units.
+        rows: as many cells each as there are columns.
+        title: a few words above it; "" where those of its section say enough.
+        interactive: on a page it sorts by each column and filters.
+
     Raises:
         ShapeError: no column, or a row that has not as many cells as there are columns.
 
@@ -44,6 +50,8 @@ class Table:
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    interactive: bool = False
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -127,6 +135,7 @@ class Section:
         title: a few words.
         words: plain paragraphs; whatever they hold is shown as text.
         charts, tables, media: below the words, in this order.
+        code: below that, what a reader may copy, each as one block.
     """
 
     title: str
@@ -134,6 +143,7 @@ class Section:
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     media: tuple[Media, ...] = ()
+    code: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_words("section", title=self.title)
