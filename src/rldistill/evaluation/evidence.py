@@ -5,15 +5,16 @@ those on which agreement was measured. What is kept is bounded, whatever the tas
 """
 
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rldistill.core import Head
+from rldistill.core import Head, NetworkPolicy
 from rldistill.envs.names import Name, action_names, feature_names
 from rldistill.envs.spec import TaskInfo
 from rldistill.evaluation.agreement import Comparison
+from rldistill.evaluation.evaluate import latency, size_in_bytes
 from rldistill.evaluation.prove import Measured
 from rldistill.evaluation.scores import Round
 
@@ -90,6 +91,27 @@ class States:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class PolicyCost:
+    """What one policy takes to act.
+
+    Attributes:
+        parameters: numbers needed to choose an action.
+        num_bytes: memory of these numbers.
+        latency_seconds: median of single decisions, on one thread of the machine that measured it.
+    """
+
+    parameters: int
+    num_bytes: int
+    latency_seconds: float
+
+    @classmethod
+    def of(cls, policy: NetworkPolicy) -> Self:
+        """Counted and timed."""
+        return cls(policy.info.acting_parameters, size_in_bytes(policy), latency(policy))
+
+
+@final
 @dataclass(frozen=True, slots=True, eq=False)
 class RunEvidence:
     """All that is kept.
@@ -100,6 +122,7 @@ class RunEvidence:
         episodes: that were measured.
         states: that were compared.
         teacher_head, student_head: what the raw outputs mean.
+        teacher_cost, student_cost: what each takes to act.
         temperatures: of teacher and student: logits are divided by them before the softmax.
         feature_names: one per number of an observation; empty where it is a picture.
         action_names: one per action, or per component of a continuous one.
@@ -111,18 +134,22 @@ class RunEvidence:
     states: States
     teacher_head: Head
     student_head: Head
+    teacher_cost: PolicyCost
+    student_cost: PolicyCost
     temperatures: tuple[float, float]
     feature_names: tuple[Name, ...] = field(default=())
     action_names: tuple[str, ...] = field(default=())
 
 
-def take_evidence(measured: Measured, info: TaskInfo, heads: tuple[Head, Head]) -> RunEvidence:
-    """What is to be kept of the measured episodes; plays nothing and asks no policy.
+def take_evidence(
+    measured: Measured, info: TaskInfo, teacher: NetworkPolicy, student: NetworkPolicy
+) -> RunEvidence:
+    """What is to be kept of the measured episodes; plays nothing, and times some decisions.
 
     Args:
         measured: what Prover.measure gave.
         info: the task.
-        heads: of teacher and student.
+        teacher, student: who played.
     """
     rounds = measured.rounds
     seeds = [three[0].seed + np.arange(len(three[0].returns)) for three in rounds]
@@ -140,8 +167,10 @@ def take_evidence(measured: Measured, info: TaskInfo, heads: tuple[Head, Head]) 
         backend=info.backend,
         episodes=episodes,
         states=_joined(sides, info),
-        teacher_head=heads[0],
-        student_head=heads[1],
+        teacher_head=teacher.info.head,
+        student_head=student.info.head,
+        teacher_cost=PolicyCost.of(teacher),
+        student_cost=PolicyCost.of(student),
         temperatures=measured.compared[STUDENT].temperatures,
         feature_names=feature_names(info),
         action_names=action_names(info),

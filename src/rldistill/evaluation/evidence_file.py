@@ -1,6 +1,7 @@
 """Evidence on disk: a safetensors file of plain arrays and a JSON record; reading runs nothing."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from safetensors.numpy import save
 from rldistill.core import CategoricalHead, Head, QValueHead, head_from_json, head_to_json
 from rldistill.envs.names import Name
 from rldistill.errors import RunFolderError, SettingError
-from rldistill.evaluation.evidence import LARGE, Array, Episodes, RunEvidence, States
+from rldistill.evaluation.evidence import LARGE, Array, Episodes, PolicyCost, RunEvidence, States
 from rldistill.runs import atomic_write, to_json
 
 FORMAT = 1
@@ -42,6 +43,8 @@ def save_evidence(path: Path, evidence: RunEvidence) -> None:
         "paired": episodes.paired,
         "teacher_head": head_to_json(evidence.teacher_head),
         "student_head": head_to_json(evidence.student_head),
+        "teacher_cost": asdict(evidence.teacher_cost),
+        "student_cost": asdict(evidence.student_cost),
         "temperatures": list(evidence.temperatures),
         "feature_names": [list(name) for name in evidence.feature_names],
         "action_names": list(evidence.action_names),
@@ -113,6 +116,19 @@ class _Record:
             raise ValueError("temperatures must be above 0")
         return first, second
 
+    def cost(self, name: str) -> PolicyCost:
+        value = self._entries.get(name)
+        entries = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        match entries:
+            case {
+                "parameters": int(parameters),
+                "num_bytes": int(size),
+                "latency_seconds": float(seconds),
+            } if parameters >= 0 and size >= 0 and 0.0 <= seconds < np.inf:
+                return PolicyCost(parameters, size, seconds)
+            case _:
+                raise ValueError(f"{name} must be parameters, num_bytes and latency_seconds")
+
     def texts(self, name: str) -> list[Any]:
         value = self._entries.get(name)
         if not isinstance(value, list) or len(cast("list[Any]", value)) > _MOST_NAMES:
@@ -144,6 +160,8 @@ def _checked(arrays: dict[str, Array], record: _Record) -> RunEvidence:
         states=states,
         teacher_head=heads[0],
         student_head=heads[1],
+        teacher_cost=record.cost("teacher_cost"),
+        student_cost=record.cost("student_cost"),
         temperatures=record.temperatures(),
         feature_names=names,
         action_names=actions,

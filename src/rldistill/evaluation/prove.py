@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, final
 import numpy as np
 import torch
 
-from rldistill.core import Acting, Policy
+from rldistill.core import Acting, NetworkPolicy, Policy
 from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
 from rldistill.evaluation.scores import (
     Actor,
@@ -92,7 +92,7 @@ class Reference:
 class Contestants:
     """The teacher and how it and its students act."""
 
-    teacher: Policy
+    teacher: NetworkPolicy
     teacher_act: Acting
     student_act: Acting
     device: torch.device

@@ -51,4 +51,4 @@ def remeasure(
         # A run of this seed chose its student on the seeds from 0 on: measure it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs
         measured = Prover(arena, who, settings.floor).measure(small)
-    return take_evidence(measured, info, (large.info.head, small.info.head))
+    return take_evidence(measured, info, large, small)

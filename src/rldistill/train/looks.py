@@ -58,9 +58,11 @@ def conclude(job: Job) -> Iterator[Progress]:
 def keep_evidence(job: Job, measured: Measured) -> Iterator[Progress]:
     """Write what the run's page is made from. The run is safe already: no failure here ends it."""
     assert job.task_info is not None, "what was measured was played"
-    heads = (job.teacher_info.head, job.learner.student.info.head)
+    assert job.prover is not None, "by the prover"
     try:
-        save_evidence(job.keeper.folder.evidence, take_evidence(measured, job.task_info, heads))
+        teacher, student = job.prover.contestants.teacher, job.learner.tested
+        evidence = take_evidence(measured, job.task_info, teacher, student)
+        save_evidence(job.keeper.folder.evidence, evidence)
     except Exception as error:
         why = f"warning  no evidence is kept for the report: {type(error).__name__}: {error}"
         yield job.keeper.record(job.state.progress(message=why))
