@@ -108,6 +108,30 @@ def test_intervals_cover_about_as_often_as_they_say(statistic):
     assert 176 <= inside <= 200
 
 
+def test_the_permutation_test_is_that_of_mann_whitney():
+    """On one task without ties: scipy's exact test."""
+    a, b = np.random.default_rng(0).normal(size=(2, 5))
+    expected = scipy_stats.mannwhitneyu(a, b + 0.5, method="exact").pvalue
+    assert comparison.improvement_p_value([a], [b + 0.5]) == pytest.approx(expected)
+    drawn = comparison.improvement_p_value([a], [b + 0.5], permutations=200)
+    assert drawn == pytest.approx(expected, abs=0.1)
+
+
+def test_the_permutation_test_keeps_runs_on_their_task():
+    """Two runs of each on two tasks: the best of 6 x 6 splits, and its mirror image."""
+    x, y = [np.array([3.0, 4.0]), np.array([103.0, 104.0])], [np.array([1.0, 2.0])] * 2
+    assert comparison.improvement_p_value(x, y) == pytest.approx(2 / 36)
+
+
+def test_the_permutation_test_keeps_its_level_with_three_runs():
+    """300 worlds without a difference: p <= 0.1 in at most about a tenth."""
+    generator, found = np.random.default_rng(5), 0
+    for _ in range(300):
+        a, b = generator.exponential(size=(2, 3))
+        found += comparison.improvement_p_value([a], [b]) <= 0.1
+    assert 15 <= found <= 45
+
+
 def test_paired_difference_by_hand():
     found = comparison.paired_difference([3, 2, 5, 0], [1, 2, 1, 1])
     assert found.difference.value == pytest.approx(5 / 4)

@@ -6,8 +6,10 @@ resample runs within their task (a stratified bootstrap), so they speak of other
 tasks, never of other tasks.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import final
 
 import numpy as np
@@ -83,6 +85,53 @@ def _wins(a: FloatArray, b: FloatArray) -> float:
     below = np.searchsorted(ordered, a, "left")
     not_above = np.searchsorted(ordered, a, "right")
     return float((below + not_above).sum() / (2 * a.size * b.size))
+
+
+def improvement_p_value(x: Scores, y: Scores, *, permutations: int = 2000, seed: int = 0) -> float:
+    """Two-sided p-value of "X and Y are the same": runs swap sides within each task.
+
+    It is exact whatever the distribution and however few the runs, where a bootstrap interval is
+    too narrow. Three runs of each on one task cannot bring it below 0.1.
+
+    Args:
+        x, y: as in probability_of_improvement.
+        permutations: drawn at random; all are counted where there are no more than these.
+        seed: of the draws.
+
+    Source: Pitman 1937; Phipson and Smyth 2010, for the draws: (1 + as extreme) / (1 + drawn).
+
+    >>> improvement_p_value([np.array([4.0, 5.0, 6.0])], [np.array([1.0, 2.0, 3.0])])
+    0.1
+    """
+    seen = abs(probability_of_improvement(x, y) - 0.5) - 1e-12
+    pools = [np.concatenate(pair) for pair in zip(x, y, strict=True)]
+    ways = math.prod(math.comb(pool.size, a.size) for pool, a in zip(pools, x, strict=True))
+    splits = (
+        _all_splits(pools, x) if ways <= permutations else _splits(pools, x, permutations, seed)
+    )
+    extreme = [abs(probability_of_improvement(a, b) - 0.5) >= seen for a, b in splits]
+    if ways <= permutations:
+        return sum(extreme) / len(extreme)
+    return (1 + sum(extreme)) / (1 + len(extreme))
+
+
+_Split = tuple[list[FloatArray], list[FloatArray]]
+
+
+def _all_splits(pools: Scores, x: Scores) -> Iterator[_Split]:
+    """Every way to hand the runs of each task to the two sides."""
+    choices = [combinations(range(p.size), a.size) for p, a in zip(pools, x, strict=True)]
+    for picked in product(*choices):
+        pairs = [(list(pick), pool) for pick, pool in zip(picked, pools, strict=True)]
+        yield [pool[pick] for pick, pool in pairs], [np.delete(pool, pick) for pick, pool in pairs]
+
+
+def _splits(pools: Scores, x: Scores, count: int, seed: int) -> Iterator[_Split]:
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        mixed = [generator.permutation(pool) for pool in pools]
+        sides = [(pool[: a.size], pool[a.size :]) for pool, a in zip(mixed, x, strict=True)]
+        yield [side[0] for side in sides], [side[1] for side in sides]
 
 
 def performance_profile(scores: Scores, thresholds: FloatArray) -> FloatArray:

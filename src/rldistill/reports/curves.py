@@ -6,9 +6,9 @@ import numpy as np
 
 from rldistill.maths.stats import FloatArray
 from rldistill.reports.groups import group_runs
+from rldistill.reports.plots.several import Line, overlaid_curves
 from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Chart, Column, Section, Table
-from rldistill.reports.several_plots import Line, overlaid_curves
 
 MOST_RUNS = 60  # drawn
 MOST_POINTS = 200  # of one curve

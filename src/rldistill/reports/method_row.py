@@ -1,14 +1,13 @@
 """A method as its row of the table: who acts, what is matched, what is credited, what bounds it."""
 
-from matplotlib.figure import Figure
-
 from rldistill.methods.catalogue import ROWS
 from rldistill.methods.credit import Credit
 from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
 from rldistill.methods.method import Method
 from rldistill.methods.schedules import Constant, FirstRounds, Geometric, Linear, Schedule, Weaning
+from rldistill.reports.plots.several import GROUP_LOOKS
+from rldistill.reports.plots.style import add_legend, new_figure, title_axes
 from rldistill.reports.section import Chart, Column, Section, Table
-from rldistill.reports.svg import DASHES, PALETTE, drawing
 
 ROUNDS_DRAWN = 30
 
@@ -165,16 +164,15 @@ def schedule_charts(row: Method, rounds: int) -> tuple[Chart, ...]:
     if not drawn:
         return ()
     shown = range(max(2, min(rounds, ROUNDS_DRAWN)))
-    with drawing():
-        figure = Figure(figsize=(5.6, 2.2), layout="constrained")
-        axes = figure.add_subplot()
-        for i, (name, schedule) in enumerate(drawn.items()):
-            values = [schedule.at(r) for r in shown]
-            axes.step(shown, values, where="mid", color=PALETTE[i], linestyle=DASHES[i], label=name)
-        axes.set_xlabel("round of collecting and learning")
-        axes.set_ylabel("share" if len(drawn) == 1 else "share or weight")
-        axes.set_ylim(-0.05, 1.05 * max(1.0, axes.get_ylim()[1]))
-        axes.legend()
+    figure = new_figure(height=2.4)
+    axes = figure.add_subplot()
+    for look, (name, schedule) in zip(GROUP_LOOKS, drawn.items(), strict=False):
+        values = [schedule.at(r) for r in shown]
+        (line,) = axes.plot(shown, values, look.line, drawstyle="steps-mid", label=name)
+        line.set(color=look.colour)
+    title_axes(axes, "round of collecting and learning", " or ".join(drawn))
+    axes.set_ylim(-0.05, 1.05 * max(1.0, axes.get_ylim()[1]))
+    add_legend(axes)
     columns = (Column("round"), *(Column(name) for name in drawn))
     rows = tuple((r, *(schedule.at(r) for schedule in drawn.values())) for r in shown)
     words = "; ".join(f"{name}: {in_words(schedule)}" for name, schedule in drawn.items())

@@ -7,7 +7,6 @@ from itertools import combinations
 import numpy as np
 
 from rldistill.maths import comparison
-from rldistill.reports import several_plots as plots
 from rldistill.reports.curves import curves_section
 from rldistill.reports.groups import (
     MOST_GROUPS,
@@ -17,13 +16,16 @@ from rldistill.reports.groups import (
     task_scores,
 )
 from rldistill.reports.page import Page
+from rldistill.reports.plots import several as plots
+from rldistill.reports.plots.several import Point
 from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Cell, Chart, Column, Section, Table
-from rldistill.reports.several_plots import Point
+from rldistill.reports.svg import drawing
 
 SEEDS = (
     "Intervals are 95 % stratified bootstrap intervals over runs: they speak of other seeds on "
-    "these tasks. A group with a single run on some task has none."
+    "these tasks. A group with a single run on some task has none, and with fewer than about five "
+    "runs of each task they are too narrow."
 )
 FRACTION = "fraction of the teacher's return"
 
@@ -53,6 +55,11 @@ def several_page(runs: Sequence[RunRecord]) -> Page:
 
 def several_sections(runs: Sequence[RunRecord]) -> tuple[Section, ...]:
     """All sections, the table of runs first."""
+    with drawing():
+        return tuple(part for part in _sections(runs) if part is not None)
+
+
+def _sections(runs: Sequence[RunRecord]) -> list[Section | None]:
     groups = [group for group in group_runs(runs) if group.scores]
     drawn = groups[:MOST_GROUPS]
     parts = [runs_section(runs), curves_section(runs)]
@@ -62,7 +69,7 @@ def several_sections(runs: Sequence[RunRecord]) -> tuple[Section, ...]:
         parts.append(improvement_section(drawn))
     if len({score.task for run in runs for score in task_scores(run)}) > 1:
         parts.append(matrix_section(groups))
-    return tuple(part for part in parts if part is not None)
+    return parts
 
 
 def runs_section(runs: Sequence[RunRecord]) -> Section:
@@ -168,26 +175,38 @@ def improvement_section(groups: Sequence[Group]) -> Section | None:
     if not tasks:
         return None
     points: list[Point] = []
+    p_values: list[float] = []
     for (a, x), (b, y) in combinations(zip(groups, matrices, strict=True), 2):
         value = comparison.probability_of_improvement(x, y)
-        points.append(Point(f"{a.name} > {b.name}", value, *interval_of([x, y])))
-    rows = tuple((point.label, point.value, point.low, point.high) for point in points)
+        p_values.append(comparison.improvement_p_value(x, y))
+        points.append(Point(f"{a.name}\n> {b.name}", value, *interval_of([x, y])))
+    named = [(point.label.replace("\n", " "), point) for point in points]
+    rows = tuple(
+        (name, point.value, point.low, point.high, p)
+        for (name, point), p in zip(named, p_values, strict=True)
+    )
     columns = (
         Column("X > Y"),
         Column("probability"),
         Column("low", "95 %"),
         Column("high", "95 %"),
+        Column("p-value"),
     )
-    said = "; ".join(f"{point.label}: {point.value:.2f}" for point in points)
+    said = "; ".join(f"{name}: {point.value:.2f}" for name, point in named)
     chart = Chart(
-        figure=plots.forest(points, "probability that X is better than Y", 0.5),
+        figure=plots.forest(points, ("probability that X is better than Y", "X > Y"), 0.5),
         title="Probability of improvement",
         alt=f"Probability of improvement with its interval for every pair of groups. {said}.",
         caption="P(X > Y) + P(X = Y) / 2 of a random run of each on the same task, averaged over "
         "tasks; 0.5 says that neither is better. Agarwal et al. 2021.",
         data=Table(columns, rows),
     )
-    return Section("Which is better?", (SEEDS,), charts=(chart,))
+    words = (
+        SEEDS,
+        "The p-value is that of a permutation test of whether the two groups differ at all: it is "
+        "exact however few the runs. It is not corrected for the number of pairs.",
+    )
+    return Section("Which is better?", words, charts=(chart,), tables=(Table(columns, rows),))
 
 
 def frontier_section(groups: Sequence[Group]) -> Section | None:

@@ -10,7 +10,7 @@ from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
-    from rldistill.evaluation.evidence import Episodes
+    from rldistill.evaluation.evidence import Episodes, RunEvidence
 
 WHO = ("student", "teacher", "random")
 LEADS = {
@@ -50,7 +50,7 @@ def sentence(run: RunRecord) -> str:
     low, high = run.number("fraction_low"), run.number("fraction_high")
     between = "" if low is None or high is None else f" (95 % interval {percent(low, high)})"
     asked = run.number("floor")
-    floor = "" if asked is None else f"; asked for were {percent(asked)}"
+    floor = "" if asked is None else f"; at least {percent(asked)} was asked for"
     return (
         f"{said}: {percent(fraction)} of what the teacher gains over the random policy"
         f"{between}{floor}."
@@ -63,7 +63,10 @@ def percent(*shares: float) -> str:
     >>> percent(0.95), percent(1.0008, 1.0148)
     ('95 %', '100.1 to 101.5 %')
     """
-    return " to ".join(f"{100 * share:.4g}" for share in shares) + " %"
+    texts = [
+        f"{100 * share:.1f}" if abs(share) >= 0.01 else f"{100 * share:.2g}" for share in shares
+    ]
+    return " to ".join(text.removesuffix(".0") for text in texts) + " %"
 
 
 def size_words(run: RunRecord) -> str:
@@ -118,20 +121,9 @@ def _returns_row(
     return (who, found.value, found.low, found.high, middle, spread, len(returns))
 
 
-def cost_section(run: RunRecord) -> Section:
+def cost_section(run: RunRecord, evidence: "RunEvidence | None") -> Section:
     """Size, latency, cost."""
-    sizes: list[tuple[Cell, ...]] = []
-    for name, key, scale in (
-        ("parameters", "parameters", 1),
-        ("bytes", "bytes", 1),
-        ("one decision [µs]", "latency_seconds", 1e6),
-    ):
-        pair = [run.number(f"{who}_{key}") for who in ("student", "teacher")]
-        if pair[0] is None and pair[1] is None:
-            continue
-        scaled = [None if value is None else value * scale for value in pair]
-        ratio = scaled[0] / scaled[1] if scaled[0] is not None and scaled[1] else None
-        sizes.append((name, *scaled, ratio))
+    sizes = size_rows(run, evidence)
     columns = (Column("what"), Column("student"), Column("teacher"), Column("student / teacher"))
     costs = [
         (name, value)
@@ -149,6 +141,22 @@ def cost_section(run: RunRecord) -> Section:
         tables.append(Table((Column("what"), Column("amount")), tuple(costs), title="Cost"))
     words = () if tables else ("The run did not get far enough to know.",)
     return Section("Size, latency, cost", words, tables=tuple(tables))
+
+
+def size_rows(run: RunRecord, evidence: "RunEvidence | None") -> list[tuple[Cell, ...]]:
+    """Parameters, bytes and latency of both policies, as far as they are known."""
+    pairs: dict[str, tuple[float | None, float | None]] = {
+        "parameters": (run.number("student_parameters"), run.number("teacher_parameters"))
+    }
+    if evidence is not None:
+        own, theirs = evidence.student_cost, evidence.teacher_cost
+        pairs["memory [bytes]"] = own.num_bytes, theirs.num_bytes
+        pairs["one decision [µs]"] = 1e6 * own.latency_seconds, 1e6 * theirs.latency_seconds
+    return [
+        (name, own, theirs, None if own is None or not theirs else own / theirs)
+        for name, (own, theirs) in pairs.items()
+        if own is not None or theirs is not None
+    ]
 
 
 def settings_section(run: RunRecord) -> Section:

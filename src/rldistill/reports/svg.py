@@ -12,47 +12,33 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from rldistill.reports.plots.style import GRID, INK, LOOKS, OTHERS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours on white and on near-black that differ for every kind of colour vision in hue or
-# lightness, and stand out from their background by 3 to 1 or more. Lines differ in dashes too.
-PALETTE = ("#0072b2", "#c04f00", "#00795c", "#a3357a", "#806300", "#4b3fa0")
-DARK_PALETTE = ("#56b4e9", "#ff9b52", "#35cfa4", "#f08cc0", "#e6c229", "#a9a1ff")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
-INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
-
-STYLE: Any = {
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # names of runs are no formulas
-}
+# Text stays text, and ids are the same every time.
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "rldistill"}
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _FONT = re.compile(r"(font(?:-family)?:[^;]*?)'[^;]*")
+# What a figure is drawn in -> a variable of the style sheet, which has one for each background: on
+# white some of these colours are too faint, on black others too dark (3 to 1 is asked of both).
+HUES = (*(look.colour for look in LOOKS.values()), *(look.colour for look in OTHERS))
 _VARIABLES = {
-    INK: "var(--ink)",
+    **dict.fromkeys((INK.lower(), "#000000"), "var(--ink)"),
+    **dict.fromkeys((GRID.lower(), "#b0b0b0"), "var(--faint)"),
     "#ffffff": "var(--paper)",
-    FAINT: "var(--faint)",
-    **{colour: f"var(--hue-{i})" for i, colour in enumerate(PALETTE)},
+    **{colour.lower(): f"var(--hue-{i})" for i, colour in enumerate(HUES)},
 }
 
 
 @contextmanager
 def drawing() -> Generator[None]:
-    """The style in which figures are drawn; a context, since matplotlib reads it at many places."""
+    """In which figures are drawn and saved: text stays text, whatever its letters."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE), warnings.catch_warnings():
