@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from rldistill.errors import ShapeError
+from rldistill.errors import SettingError, ShapeError
 from rldistill.maths.stats import Estimate, FloatArray, estimate, sample_of
 
 Scores = Sequence[FloatArray]
@@ -161,7 +161,11 @@ def stratified_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Percentile interval of a statistic of one or more score matrices, by stratified bootstrap.
+    """Expanded percentile interval of a statistic of score matrices, by stratified bootstrap.
+
+    A plain percentile interval of few runs is too narrow: it lacks the t quantile's length and a
+    factor sqrt(n / (n - 1)). The quantiles taken here are as far out as makes up for both, which at
+    5 runs raises the coverage of a mean from 86 to 94 %. At 3 runs no quantile is far enough: 75 %.
 
     Args:
         matrices: what the statistic takes, each resampled by itself.
@@ -173,19 +177,31 @@ def stratified_interval(
     Returns:
         (low, high); None where some task has a single run: what its seed does is not known.
 
-    Source: Agarwal et al. 2021 (arXiv:2108.13264), section 4.1.
+    Source: Agarwal et al. 2021 (arXiv:2108.13264), section 4.1; Hesterberg 2015
+    (arXiv:1411.5279), section 3.3, for the quantiles.
 
     >>> stratified_interval([[np.array([1.0])]], aggregate_iqm) is None
     True
     """
-    if min(sample.size for scores in matrices for sample in scores) < 2:
+    sizes = [sample.size for scores in matrices for sample in scores]
+    if min(sizes) < 2:
         return None
     generator = np.random.default_rng(seed)
     drawn = [
         statistic(*(resampled(scores, generator) for scores in matrices)) for _ in range(resamples)
     ]
-    low, high = np.quantile(np.asarray(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    tail = _expanded_tail(sizes, level)
+    low, high = np.quantile(np.asarray(drawn), [tail, 1 - tail], axis=0)
     return low, high
+
+
+def _expanded_tail(sizes: Sequence[int], level: float) -> float:
+    """The share of resamples beyond each end of an interval."""
+    if not 0 < level < 1:
+        raise SettingError(f"level must lie in (0, 1); got {level}")
+    freedom, least = sum(sizes) - len(sizes), min(sizes)
+    quantile = scipy_stats.t.ppf((1 - level) / 2, freedom) * math.sqrt(least / (least - 1))
+    return float(scipy_stats.norm.cdf(quantile))
 
 
 @final
