@@ -42,7 +42,7 @@ VERDICT_KEYS: dict[str, Any] = {
 # What a point of a learning curve has: see rldistill.train.progress.Progress.
 CURVE_KEYS = (
     "env_steps", "rows", "train_seconds", "loss", "agreement", "student_return", "return_low",
-    "return_high", "fraction", "episodes",
+    "return_high", "fraction", "episodes", "samples",
 )  # fmt: skip
 
 
