@@ -44,8 +44,8 @@ class RenderedEnv:
             equal_starts=True,
             max_episode_steps=limit,
         )
-        told = env.metadata.get("render_fps")
-        fits = isinstance(told, int | float) and 1 <= told <= 120
+        told: Any = env.metadata.get("render_fps")
+        fits = isinstance(told, int | float) and 1 <= told <= 1000
         self.frames_per_second = float(told) if fits else 30.0
 
     def __enter__(self) -> Self:
@@ -143,8 +143,8 @@ def open_rendered(task: TaskSpec) -> RenderedEnv:
 def off_screen() -> Generator[None]:
     """Draw without a display: MuJoCo by EGL, pygame by its dummy driver, unless the user chose.
 
-    MuJoCo's EGL needs a library of the system: on Debian `apt install libegl1`. Where there is none,
-    MUJOCO_GL=osmesa and `apt install libosmesa6` draw on the CPU.
+    MuJoCo's EGL needs a library of the system: on Debian `apt install libegl1`. Where there is
+    none, MUJOCO_GL=osmesa and `apt install libosmesa6` draw on the CPU.
     """
     chosen = {"SDL_VIDEODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
     if sys.platform.startswith("linux"):
@@ -174,7 +174,7 @@ def _advice(error: Exception) -> str:
     words = f"{type(error).__name__} {error} {error.__cause__ or ''}".lower()
     if any(part in words for part in ("egl", "opengl", "glfw", "osmesa", "display", "glgeterror")):
         return (
-            " Without a display MuJoCo draws by EGL (on Debian: apt install libegl1), or on the CPU "
-            "with MUJOCO_GL=osmesa (apt install libosmesa6)"
+            " Without a display MuJoCo draws by EGL (on Debian: apt install libegl1), or on the "
+            "CPU with MUJOCO_GL=osmesa (apt install libosmesa6)"
         )
     return ""
