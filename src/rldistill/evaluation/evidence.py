@@ -10,7 +10,7 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rldistill.core import Head, NetworkPolicy
+from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
 from rldistill.envs.names import Name, action_names, feature_names
 from rldistill.envs.spec import TaskInfo
 from rldistill.evaluation.agreement import Comparison
@@ -139,6 +139,11 @@ class RunEvidence:
     temperatures: tuple[float, float]
     feature_names: tuple[Name, ...] = field(default=())
     action_names: tuple[str, ...] = field(default=())
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether an action is one of a few, and not a vector."""
+        return isinstance(self.teacher_head, CategoricalHead | QValueHead)
 
 
 def take_evidence(

@@ -137,8 +137,8 @@ class _Record:
 
 
 def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_NAME:
-        raise ValueError(f"{what} must be a text of at most {_LONGEST_NAME} characters")
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isprintable():
+        raise ValueError(f"{what} must be a plain text of at most {_LONGEST_NAME} characters")
     return value
 
 

@@ -24,8 +24,8 @@ from rldistill.reports.svg import drawing
 
 SEEDS = (
     "Intervals are 95 % stratified bootstrap intervals over runs: they speak of other seeds on "
-    "these tasks. A group with a single run on some task has none, and with fewer than five runs of "
-    "a task they are too narrow: of three they hold the truth 75 times in 100."
+    "these tasks. A group with a single run on some task has none, and with fewer than five runs "
+    "of a task they are too narrow: of three they hold the truth 75 times in 100."
 )
 FRACTION = "fraction of the teacher's return"
 

@@ -1,16 +1,12 @@
 """One run: the verdict in a sentence, and the sections that its own records make."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rldistill.maths import stats
 from rldistill.reports.data import cell_text
 from rldistill.reports.page import Page
 from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Cell, Column, Section, Table
-
-if TYPE_CHECKING:
-    from rldistill.evaluation.evidence import Episodes, RunEvidence
 
 WHO = ("student", "teacher", "random")
 LEADS = {
@@ -89,74 +85,16 @@ def unfinished(run: RunRecord) -> str:
     return f"There is no verdict: the run ended {done}{latest}."
 
 
-def returns_section(run: RunRecord, episodes: "Episodes | None") -> Section:
-    """Mean returns of the three policies, with intervals where their episodes are kept."""
-    columns = (
-        Column("policy"), Column("mean return", "reward per episode"),
-        Column("95 % interval, low", "reward per episode"),
-        Column("95 % interval, high", "reward per episode"),
-        Column("IQM", "reward per episode"), Column("deviation", "reward per episode"),
-        Column("episodes"),
-    )  # fmt: skip
-    found = [_returns_row(run, who, i, episodes) for i, who in enumerate(WHO)]
-    rows = tuple(row for row in found if row is not None)
-    if not rows:
-        return Section("Returns", ("No episode was measured.",))
-    words = (
-        "Mean returns of the episodes that were played after the test had ended; their intervals "
-        "are bootstrap intervals over episodes.",
+def means_section(run: RunRecord) -> Section | None:
+    """Mean returns of a run that kept no episodes; None where it kept no means either."""
+    rows = tuple(
+        (who, float(mean)) for who in WHO if (mean := run.number(f"{who}_return")) is not None
     )
-    return Section("Returns in numbers", words, tables=(Table(columns, rows),))
-
-
-def _returns_row(
-    run: RunRecord, who: str, index: int, episodes: "Episodes | None"
-) -> tuple[Cell, ...] | None:
-    if episodes is None:
-        mean = run.number(f"{who}_return")
-        return None if mean is None else (who, float(mean), None, None, None, None, None)
-    returns = episodes.returns[index]
-    found = stats.estimate(returns)
-    spread, middle = float(returns.std()), float(stats.iqm(returns))
-    return (who, found.value, found.low, found.high, middle, spread, len(returns))
-
-
-def cost_section(run: RunRecord, evidence: "RunEvidence | None") -> Section:
-    """Size, latency, cost."""
-    sizes = size_rows(run, evidence)
-    columns = (Column("what"), Column("student"), Column("teacher"), Column("student / teacher"))
-    costs = [
-        (name, value)
-        for name, value in (
-            ("environment steps of training", run.number("env_steps")),
-            ("training [s]", run.number("train_seconds")),
-            ("everything but imports [s]", run.number("total_seconds")),
-        )
-        if value is not None
-    ]
-    tables: list[Table] = []
-    if sizes:
-        tables.append(Table(columns, tuple(sizes), title="Size and speed"))
-    if costs:
-        tables.append(Table((Column("what"), Column("amount")), tuple(costs), title="Cost"))
-    words = () if tables else ("The run did not get far enough to know.",)
-    return Section("Size, latency, cost", words, tables=tuple(tables))
-
-
-def size_rows(run: RunRecord, evidence: "RunEvidence | None") -> list[tuple[Cell, ...]]:
-    """Parameters, bytes and latency of both policies, as far as they are known."""
-    pairs: dict[str, tuple[float | None, float | None]] = {
-        "parameters": (run.number("student_parameters"), run.number("teacher_parameters"))
-    }
-    if evidence is not None:
-        own, theirs = evidence.student_cost, evidence.teacher_cost
-        pairs["memory [bytes]"] = own.num_bytes, theirs.num_bytes
-        pairs["one decision [µs]"] = 1e6 * own.latency_seconds, 1e6 * theirs.latency_seconds
-    return [
-        (name, own, theirs, None if own is None or not theirs else own / theirs)
-        for name, (own, theirs) in pairs.items()
-        if own is not None or theirs is not None
-    ]
+    if not rows:
+        return None
+    columns = (Column("policy"), Column("mean return", "reward per episode"))
+    words = ("The run kept no episodes, so there is no interval of these means.",)
+    return Section("Returns", words, tables=(Table(columns, rows),))
 
 
 def settings_section(run: RunRecord) -> Section:

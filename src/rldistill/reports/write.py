@@ -1,18 +1,16 @@
 """Run folders as a report: an HTML page, Markdown for a README, or a model card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from rldistill.errors import RldistillError, RunFolderError, SettingError
-from rldistill.evaluation.evidence import RunEvidence
-from rldistill.evaluation.evidence_file import load_evidence
-from rldistill.reports.curves import curves_section
+from rldistill.errors import RunFolderError, SettingError
+from rldistill.reports.evidence_sections import evidence_sections, read_evidence
 from rldistill.reports.method_row import method_section
 from rldistill.reports.page import MARK, render_page
-from rldistill.reports.record import RunRecord, plain_file, plain_text, read_run
+from rldistill.reports.record import RunRecord, read_run
 from rldistill.reports.section import Section
 from rldistill.reports.several import several_page, several_sections
-from rldistill.reports.single import cost_section, returns_section, run_page, settings_section
+from rldistill.reports.single import means_section, run_page, settings_section
 from rldistill.reports.svg import drawing
 from rldistill.runs import RunFolder, atomic_write, list_runs
 
@@ -49,12 +47,11 @@ def read_runs(folders: Sequence[RunFolder]) -> list[RunRecord]:
     return [read_run(folder, with_curve=i % step == 0) for i, folder in enumerate(folders)]
 
 
-def html_report(folders: Sequence[RunFolder], *, with_video: bool = True) -> str:
+def html_report(folders: Sequence[RunFolder]) -> str:
     """One self-contained HTML page on one run or several.
 
     Args:
         folders: of the runs, at least one.
-        with_video: play student and teacher side by side, where the task can be drawn; one run.
 
     Raises:
         RldistillError: one of its kinds.
@@ -63,42 +60,19 @@ def html_report(folders: Sequence[RunFolder], *, with_video: bool = True) -> str
         runs = read_runs(folders)
         return render_page(several_page(runs), several_sections(runs))
     run = read_run(folders[0])
-    return render_page(run_page(run), run_sections(folders[0], run, with_video))
+    return render_page(run_page(run), run_sections(folders[0], run))
 
 
-def run_sections(folder: RunFolder, run: RunRecord, with_video: bool) -> tuple[Section, ...]:
-    """The parts of the page on one run; one that cannot be made says why, the others stand."""
-    evidence: RunEvidence | None = None
-    trouble = ""
-    try:
-        evidence = load_evidence(plain_file(folder.evidence))
-    except RunFolderError as error:
-        trouble = str(error)
-    episodes = None if evidence is None else evidence.episodes
-    rounds = max((int(p["round_index"]) for p in run.curve if "round_index" in p), default=30)
-    makers: list[tuple[str, Callable[[], Section | None]]] = [
-        ("Returns in numbers", lambda: returns_section(run, episodes)),
-        ("Learning curves", lambda: curves_section([run])),
-        ("Size, latency, cost", lambda: cost_section(run, evidence)),
-        ("Method", lambda: method_section(run.method, rounds)),
-        ("Settings, versions, command", lambda: settings_section(run)),
-    ]
-    del with_video
+def run_sections(folder: RunFolder, run: RunRecord) -> tuple[Section, ...]:
+    """The parts of the page on one run: its evidence, its method, its settings."""
+    evidence, trouble = read_evidence(folder)
+    rounds = max((int(point.get("round_index", 0)) for point in run.curve), default=0)
+    shown = list(evidence_sections(run, evidence))
+    if evidence is None:
+        means = means_section(run)
+        shown[:0] = [Section("Evidence", (f"Not shown: {trouble}.",)), *([means] if means else [])]
     with drawing():
-        parts = [made(title, maker) for title, maker in makers]
-    if trouble:
-        parts.insert(
-            0, Section("Evidence", (f"The evidence of this run is not shown: {trouble}.",))
-        )
-    return tuple(part for part in parts if part is not None)
-
-
-def made(title: str, maker: Callable[[], Section | None]) -> Section | None:
-    """A section, or one that says why there is none: what one file lacks hides no other."""
-    try:
-        return maker()
-    except RldistillError as error:
-        return Section(title, (f"This part could not be made: {plain_text(error)}.",))
+        return (*shown, method_section(run.method, rounds), settings_section(run))
 
 
 def write_page(path: Path, page: str) -> None:

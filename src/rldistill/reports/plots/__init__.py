@@ -1,7 +1,7 @@
 """Plots as plain functions: arrays in, a matplotlib Figure out; nothing global is touched.
 
-Every axis has a title, with its unit where it has one. Colours are those of Okabe and Ito, which
-people with any common colour blindness tell apart; and no two policies differ by colour alone.
+Every axis has a title, with its unit where it has one. Colours differ for every kind of
+colour vision, and no two policies differ by colour alone.
 
     from rldistill.reports import plots
     figure = plots.returns_plot({"student": returns, "teacher": more})

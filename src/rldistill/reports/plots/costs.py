@@ -5,13 +5,15 @@ from typing import cast
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from rldistill.errors import ShapeError
-from rldistill.reports.plots.style import FONT, INK, look_of, new_figure, title_axes
+from rldistill.reports.plots.style import FONT, INK, drawn, look_of, new_figure, title_axes
 
 
+@drawn
 def costs_plot(costs: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Bars on a logarithmic axis, one panel per cost.
+    """Bars from 0, one panel per cost.
 
     Args:
         costs: per cost, its title with its unit, the number of each policy, above 0.
@@ -37,9 +39,8 @@ def costs_plot(costs: Mapping[str, Mapping[str, float]]) -> Figure:
                 f" {number:,.3g}" if number < 1000 else f" {number:,.0f}", (number, row),
                 va="center", color=INK, fontsize=FONT - 1,
             )  # fmt: skip
-        axes.set_xscale("log")
-        lowest, highest = min(numbers.values()), max(numbers.values())
-        axes.set_xlim(lowest / 3, highest * 4)
+        axes.set_xlim(0.0, 1.25 * max(numbers.values()))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_yticks(range(len(numbers)), list(numbers))
         axes.set_ylim(len(numbers) - 0.4, -0.6)
         title_axes(axes, title, "policy")

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from rldistill.errors import ShapeError
-from rldistill.reports.plots.style import add_legend, look_of, new_figure, title_axes
+from rldistill.reports.plots.style import add_legend, drawn, look_of, new_figure, title_axes
 
 Array = NDArray[np.float64]
 
@@ -55,6 +55,7 @@ class Level:
     high: float | None = None
 
 
+@drawn
 def curve_plot(
     curves: Sequence[Curve], x_title: str, y_title: str, levels: Sequence[Level] = ()
 ) -> Figure:
@@ -89,6 +90,10 @@ def curve_plot(
         line.set(color=look.colour, marker=mark, markersize=4.0, linewidth=1.8)
         if curve.low is not None and curve.high is not None:
             _draw_interval(axes, x, curve.low, curve.high, look.colour)
+    # From nothing learnt, so that a run which was looked at once has room around its point.
+    axes.set_xlim(
+        min(0.0, *(min(c.x) for c in curves)), 1.04 * max(max(c.x) for c in curves) or 1.0
+    )
     title_axes(axes, x_title, y_title)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     add_legend(axes)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rldistill.errors import ShapeError
 from rldistill.maths.stats import Estimate
-from rldistill.reports.plots.style import FONT, INK, look_of, new_figure, title_axes
+from rldistill.reports.plots.style import FONT, INK, drawn, look_of, new_figure, title_axes
 
 GRID_CELLS = 10
 AGREEMENT = "same choice [share of states]"
@@ -19,10 +19,10 @@ AGREEMENT = "same choice [share of states]"
 @final
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A range of one number, and how often the policies agree in it.
+    """A range of one number, or one value of it, and how often the policies agree there.
 
     Attributes:
-        low, high: ends of the range.
+        low, high: ends of the range; equal for one value.
         agreement: mean share of states in which both choose alike, with its interval.
         states: how many states lie there.
     """
@@ -33,6 +33,7 @@ class Region:
     states: int
 
 
+@drawn
 def regions_plot(regions: Sequence[Region], feature: str) -> Figure:
     """Agreement in ranges of one number: a bar over each range, a line for its interval.
 
@@ -54,11 +55,15 @@ def regions_plot(regions: Sequence[Region], feature: str) -> Figure:
         if mean.low is not None and mean.high is not None:
             axes.plot([middle] * 2, [mean.low, mean.high], color=look.colour, lw=1.3)
         axes.plot(middle, mean.value, look.marker, color=look.colour, ms=5)
+    if all(region.low == region.high for region in regions):
+        axes.set_xticks([region.low for region in regions])
+        axes.margins(x=0.3)
     axes.set_ylim(-0.03, 1.03)
     title_axes(axes, feature, AGREEMENT)
     return figure
 
 
+@drawn
 def map_plot(
     points: NDArray[Any], same: ArrayLike, titles: tuple[str, str], cells: int = GRID_CELLS
 ) -> Figure:

@@ -12,14 +12,17 @@ from rldistill.reports.plots.style import (
     INK,
     add_legend,
     axis_title,
+    drawn,
     look_of,
     new_figure,
     title_axes,
 )
+from rldistill.reports.svg import PALETTE
 
 REWARD = "reward per episode"
 
 
+@drawn
 def returns_plot(samples: Mapping[str, ArrayLike], unit: str = REWARD) -> Figure:
     """Every episode's return as a point, the quartiles as a box, the mean with its 95 % interval.
 
@@ -68,6 +71,7 @@ def returns_plot(samples: Mapping[str, ArrayLike], unit: str = REWARD) -> Figure
     return figure
 
 
+@drawn
 def paired_plot(differences: ArrayLike, mean: Estimate | None = None, unit: str = REWARD) -> Figure:
     """Student minus teacher from equal starts: one point per start, from worst to best.
 
@@ -90,8 +94,8 @@ def paired_plot(differences: ArrayLike, mean: Estimate | None = None, unit: str 
     axes.plot(ranks, np.sort(sample), look.marker, color=look.colour, ms=3.5, label="one start")
     if mean.low is not None and mean.high is not None:
         band = (mean.low, mean.high)
-        axes.axhspan(*band, color="#E69F00", alpha=0.35, lw=0, label="95 % interval of the mean")
-    axes.axhline(mean.value, color="#9A6A00", ls="--", lw=1.5, label="mean")
+        axes.axhspan(*band, color=PALETTE[2], alpha=0.3, lw=0, label="95 % interval of the mean")
+    axes.axhline(mean.value, color=PALETTE[2], ls="--", lw=1.5, label="mean")
     title_axes(
         axes,
         axis_title("starts, from the worst to the best difference", "rank"),

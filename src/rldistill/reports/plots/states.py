@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rldistill.errors import ShapeError
-from rldistill.reports.plots.style import FONT, INK, add_legend, look_of, new_figure, title_axes
+from rldistill.reports.plots.style import (
+    FONT,
+    INK,
+    add_legend,
+    drawn,
+    look_of,
+    new_figure,
+    title_axes,
+)
 
 MOST_POINTS = 500  # drawn of each policy: more hide each other, and a page has a size
 
@@ -34,6 +42,7 @@ class Choice:
     spread: tuple[Sequence[float], Sequence[float]] | None = None
 
 
+@drawn
 def choices_plot(choices: Sequence[Choice], actions: Sequence[str], y_title: str) -> Figure:
     """Both policies' actions, one panel per state.
 
@@ -87,6 +96,7 @@ def _draw_choice(axes: Axes, choice: Choice, actions: Sequence[str]) -> None:
     axes.set_xticks(at, actions, rotation=30 if steep else 0, ha="right" if steep else "center")
 
 
+@drawn
 def visitation_plot(clouds: Mapping[str, NDArray[Any]], titles: tuple[str, str]) -> Figure:
     """Where policies go: one point per state, in two directions.
 

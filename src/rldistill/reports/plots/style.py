@@ -1,15 +1,16 @@
 """How all figures look: one ink, safe colours, room for titles, no background."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from functools import wraps
+from typing import ParamSpec, final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-# Text and axes. A page may set another ink in its place; no data has this colour.
-INK = "#262626"
-GRID = "#8C8C8C"
+from rldistill.reports.svg import FAINT, INK, MARKERS, PALETTE, drawing
+
 FONT = 11.0
 WIDTH, HEIGHT = 6.4, 3.6  # inches
 
@@ -24,25 +25,35 @@ class Look:
     line: str
 
 
-# Source: Okabe and Ito 2008, "Color Universal Design".
+# The order of the palette, so that a page can change it with its background.
 LOOKS = {
-    "student": Look("#0072B2", "o", "-"),
-    "teacher": Look("#D55E00", "s", "--"),
-    "random policy": Look("#7F7F7F", "^", ":"),
+    "student": Look(PALETTE[0], "o", "-"),
+    "teacher": Look(PALETTE[1], "s", "--"),
+    "random policy": Look(PALETTE[4], "^", ":"),
 }
-OTHERS = (
-    Look("#009E73", "D", "-"),
-    Look("#CC79A7", "v", "--"),
-    Look("#56B4E9", "P", "-."),
-    Look("#E69F00", "X", ":"),
+OTHERS = tuple(
+    Look(PALETTE[i], MARKERS[3 + n], line)
+    for n, (i, line) in enumerate(((2, "-."), (3, "-"), (5, "--")))
 )
+Arguments = ParamSpec("Arguments")
+
+
+def drawn(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """A plot function that draws in the house's style, whatever style the caller has set."""
+
+    @wraps(plot)
+    def in_style(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with drawing():
+            return plot(*args, **kwargs)
+
+    return in_style
 
 
 def look_of(name: str, place: int = 0) -> Look:
     """How to draw what has this name; others take turns by their place.
 
     >>> look_of("teacher").marker, look_of("something else", 1).marker
-    ('s', 'v')
+    ('s', 'P')
     """
     return LOOKS.get(name) or OTHERS[place % len(OTHERS)]
 
@@ -61,7 +72,7 @@ def title_axes(axes: Axes, x: str, y: str) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(INK)
-    axes.grid(visible=True, color=GRID, alpha=0.25, linewidth=0.6)
+    axes.grid(visible=True, color=FAINT, alpha=0.5, linewidth=0.6)
     axes.set_axisbelow(True)
 
 
