@@ -12,33 +12,35 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from rldistill.reports.plots.style import GRID, INK, LOOKS, OTHERS
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Text stays text, and ids are the same every time.
-STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "rldistill"}
+# Colours on white; the style sheet has others for black. They differ for every kind of colour vision
+# in hue or lightness, and stand out from their background by 3 to 1. Lines differ in dashes too.
+PALETTE = ("#0072b2", "#c04f00", "#00795c", "#a3357a", "#806300", "#4b3fa0")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
+
+# Text stays text, ids are the same every time, and names of runs are no formulas.
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "rldistill", "text.parse_math": False}
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _FONT = re.compile(r"(font(?:-family)?:[^;]*?)'[^;]*")
-# What a figure is drawn in -> a variable of the style sheet, which has one for each background: on
-# white some of these colours are too faint, on black others too dark (3 to 1 is asked of both).
-HUES = (*(look.colour for look in LOOKS.values()), *(look.colour for look in OTHERS))
+# What a figure is drawn in -> a variable of the style sheet, which has one for each background.
 _VARIABLES = {
-    **dict.fromkeys((INK.lower(), "#000000"), "var(--ink)"),
-    **dict.fromkeys((GRID.lower(), "#b0b0b0"), "var(--faint)"),
+    INK: "var(--ink)",
     "#ffffff": "var(--paper)",
-    **{colour.lower(): f"var(--hue-{i})" for i, colour in enumerate(HUES)},
+    FAINT: "var(--faint)",
+    **{colour: f"var(--hue-{i})" for i, colour in enumerate(PALETTE)},
 }
 
 
 @contextmanager
 def drawing() -> Generator[None]:
-    """In which figures are drawn and saved: text stays text, whatever its letters."""
+    """In which figures are drawn and saved: names are no formulas, and any letter will do."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE), warnings.catch_warnings():

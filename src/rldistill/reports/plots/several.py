@@ -13,11 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from rldistill.maths.stats import FloatArray
-from rldistill.reports.plots.style import FONT, INK, LOOKS, OTHERS, Look, new_figure, title_axes
+from rldistill.reports.plots.style import FONT, Look, drawn, new_figure, title_axes
+from rldistill.reports.svg import INK, MARKERS, PALETTE
 
 LABEL = 34  # letters of a name in a figure
 # Of groups: as many as can be told apart, in colour, marker and dashes.
-GROUP_LOOKS: tuple[Look, ...] = (LOOKS["student"], LOOKS["teacher"], *OTHERS)
+GROUP_LOOKS = tuple(
+    Look(colour, marker, line)
+    for colour, marker, line in zip(PALETTE, MARKERS, ("-", "--", "-.") * 2, strict=True)
+)
 
 
 @final
@@ -53,6 +57,7 @@ class Point:
     x: float = 0.0
 
 
+@drawn
 def overlaid_curves(lines: Sequence[Line], x_title: str, y_title: str) -> Figure:
     """Learning curves of several runs on one pair of axes.
 
@@ -67,8 +72,8 @@ def overlaid_curves(lines: Sequence[Line], x_title: str, y_title: str) -> Figure
     figure, axes = _empty(x_title, y_title)
     for line in lines:
         look = look_of_group(line.group)
-        (drawn,) = axes.plot(line.x, line.y, look.line, label=line.label or None)
-        drawn.set(color=look.colour, marker=look.marker, markersize=3.5, linewidth=1.2)
+        (shown,) = axes.plot(line.x, line.y, look.line, label=line.label or None)
+        shown.set(color=look.colour, marker=look.marker, markersize=3.5, linewidth=1.2)
         known = np.isfinite(line.low) & np.isfinite(line.high)
         band = line.x[known], line.low[known], line.high[known]
         axes.fill_between(*band, color=look.colour, alpha=0.15, lw=0)
@@ -78,6 +83,7 @@ def overlaid_curves(lines: Sequence[Line], x_title: str, y_title: str) -> Figure
     return figure
 
 
+@drawn
 def performance_profiles(
     thresholds: FloatArray,
     profiles: Mapping[str, FloatArray],
@@ -109,6 +115,7 @@ def performance_profiles(
     return figure
 
 
+@drawn
 def forest(points: Sequence[Point], titles: tuple[str, str], neutral: float | None) -> Figure:
     """One row per comparison: a point and its interval, and a line where nothing differs.
 
@@ -124,7 +131,7 @@ def forest(points: Sequence[Point], titles: tuple[str, str], neutral: float | No
         if point.low is not None and point.high is not None:
             axes.plot([point.low, point.high], [row, row], color=colour, lw=2)
         axes.plot([point.value], [row], color=colour, marker="o", ls="")
-    axes.set_yticks(range(len(points)), [literal(point.label) for point in points])
+    axes.set_yticks(range(len(points)), [short(point.label) for point in points])
     axes.set_ylim(len(points) - 0.4, -0.6)
     if neutral is not None:
         axes.axvline(neutral, color=INK, lw=0.8, ls=":")
@@ -134,6 +141,7 @@ def forest(points: Sequence[Point], titles: tuple[str, str], neutral: float | No
     return figure
 
 
+@drawn
 def size_frontier(points: Sequence[Point], y_title: str) -> Figure:
     """Return against parameters, and the line of what no smaller group reaches.
 
@@ -189,16 +197,17 @@ def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if labels:
         figure.legend(
-            handles, [literal(text) for text in labels], loc="outside lower left", ncols=2,
+            handles, [short(text) for text in labels], loc="outside lower left", ncols=2,
             frameon=False, fontsize=FONT - 1, labelcolor=INK,
         )  # fmt: skip
 
 
-def literal(text: str) -> str:
-    """A foreign name as it is, cut where it is long: matplotlib would set $...$ as a formula.
+def short(text: str) -> str:
+    """A name that fits into a figure: each of its lines is cut where it is long.
 
-    >>> literal("a$b$"), literal("x" * 50)
-    ('a\\\\$b\\\\$', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…')
+    >>> short("x" * 50)
+    'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
     """
-    lines = [line if len(line) <= LABEL else line[: LABEL - 1] + "…" for line in text.split("\n")]
-    return "\n".join(lines).replace("$", r"\$")
+    return "\n".join(
+        line if len(line) <= LABEL else line[: LABEL - 1] + "…" for line in text.split("\n")
+    )
