@@ -6,13 +6,13 @@ judges a candidate has not chosen it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 import torch
 
-from rldistill.core import Acting, Policy
-from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.core import Acting, NetworkPolicy, Policy
+from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
 from rldistill.evaluation.scores import (
     Actor,
     Arena,
@@ -108,13 +108,30 @@ class Reference:
 class Contestants:
     """The teacher and how it and its students act."""
 
-    teacher: Policy
+    teacher: NetworkPolicy
     teacher_act: Acting
     student_act: Acting
     device: torch.device
 
     def __post_init__(self) -> None:
         require_acting(self.teacher, self.teacher_act, "teacher_act")
+
+
+class Measured(NamedTuple):
+    """What fresh episodes after the stop showed.
+
+    Attributes:
+        verdict: the word, and numbers of these episodes.
+        alike: agreement on the states of the first round.
+        rounds: of student, teacher and random policy, round by round; the states visited by the
+            first two are kept in the first round.
+        compared: the two policies on the student's states of that round, and on the teacher's.
+    """
+
+    verdict: Verdict
+    alike: AgreementPair
+    rounds: tuple[tuple[Round, Round, Round], ...]
+    compared: tuple[Comparison, Comparison]
 
 
 @final
@@ -213,19 +230,19 @@ class Prover:
         if self.trial.episodes > 0:
             self.trial = self.trial.next_candidate()
 
-    def measure(self, student: Policy) -> tuple[Verdict, AgreementPair]:
+    def measure(self, student: Policy) -> Measured:
         """Play fresh episodes after the stop and conclude: the printed numbers come from these."""
         rounds = -(-MEASURE_EPISODES // self.arena.num_envs)
-        played = [self.play_three(student, keep=not i) for i in range(rounds)]
+        played = tuple(self.play_three(student, keep=not i) for i in range(rounds))
         s, t, r = (np.concatenate([three[i].returns for three in played]) for i in range(3))
         verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
         who = self.contestants
-        states = (played[0][i].observations for i in (0, 1))
+        visited = (torch.from_numpy(played[0][i].observations) for i in (0, 1))
         on_student, on_teacher = (
-            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device))
-            for seen in states
+            compare(who.teacher, student, seen.to(who.device)) for seen in visited
         )
-        return verdict, AgreementPair(on_student, on_teacher)
+        alike = AgreementPair(on_student.summary(), on_teacher.summary())
+        return Measured(verdict, alike, played, (on_student, on_teacher))
 
     def play_three(self, student: Policy, keep: bool = False) -> tuple[Round, Round, Round]:
         """One round each of student, teacher and random policy, from the same fresh seeds."""

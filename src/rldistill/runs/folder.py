@@ -5,6 +5,7 @@
     metrics.jsonl        one JSON object per line, appended
     student.safetensors  the weights; student.json says what they are
     verdict.json         is the student as good as its teacher?
+    evidence.safetensors the episodes it was judged by, and states on which the two differ
     checkpoint/          what resuming needs
     events/              TensorBoard
     .lock, .lock.pid     held by the one process that writes here
@@ -74,6 +75,10 @@ class RunFolder:
         return self.root / "verdict.json"
 
     @property
+    def evidence(self) -> Path:
+        return self.root / "evidence.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint"
 
@@ -137,7 +142,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
-        for path in (*made, self.recipe_toml):
+        for path in (*made, self.evidence, self.recipe_toml):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoint, self.events):
             if folder.is_symlink():
