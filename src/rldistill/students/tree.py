@@ -1,5 +1,6 @@
 """A binary decision tree as plain arrays: what tree students, explanations and exporters share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -9,6 +10,10 @@ from rldistill.errors import NotFiniteError, ShapeError
 
 # What stands in `feature` at a leaf.
 LEAF = -1
+# The names of the arrays; `coefficients` may be missing.
+ARRAYS = (
+    "feature", "threshold", "left", "right", "values", "coefficients", "samples", "impurity",
+)  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 
@@ -168,6 +173,23 @@ class TreeArrays:
                 "a tree's nodes must form one tree: the root first, each other node the child of "
                 "exactly one node before it, features of inner nodes from 0"
             )
+
+
+def tree_from_arrays(arrays: Mapping[str, Array]) -> TreeArrays:
+    """A tree from named arrays, such as a file has, checked.
+
+    Raises:
+        ShapeError: arrays are missing or unknown, or do not form one tree.
+        NotFiniteError: a number is NaN or infinite.
+
+    >>> tree = constant_tree(np.zeros(2, np.float32))
+    >>> tree_from_arrays({n: getattr(tree, n) for n in ARRAYS if n != "coefficients"}).num_nodes
+    1
+    """
+    needed = set(ARRAYS) - {"coefficients"}
+    if not needed <= set(arrays) <= set(ARRAYS):
+        raise ShapeError(f"a tree has the arrays {', '.join(ARRAYS)}; got {', '.join(arrays)}")
+    return TreeArrays(**{name: arrays.get(name) for name in ARRAYS})  # pyright: ignore[reportArgumentType]
 
 
 def constant_tree(values: Array, samples: int = 0) -> TreeArrays:
