@@ -6,9 +6,10 @@ from typing import Any, final
 
 import numpy as np
 
-from rldistill.core import CategoricalHead, Head, QValueHead
+from rldistill.core import Head
 from rldistill.envs.naming import TaskNames
 from rldistill.errors import SettingError
+from rldistill.explain.actions import is_discrete
 from rldistill.explain.boxes import LARGEST, above, below
 from rldistill.explain.conditions import Condition, read_conditions
 
@@ -39,11 +40,6 @@ class Claim:
             values = actions[:, one.index]
             broken |= (values >= one.low) & (values <= one.high)
         return broken
-
-
-def is_discrete(head: Head) -> bool:
-    """Whether a policy with this head chooses one of several actions."""
-    return isinstance(head, (CategoricalHead, QValueHead))
 
 
 def read_claim(

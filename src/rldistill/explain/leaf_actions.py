@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
+from rldistill.explain.actions import is_discrete
 from rldistill.explain.boxes import Box, LeafBoxes
-from rldistill.explain.claims import Claim, is_discrete
+from rldistill.explain.claims import Claim
 from rldistill.explain.conditions import Condition
 from rldistill.explain.linear_leaves import best_point, corners, excluded, ranges, slack
 from rldistill.students.tree import TreeArrays
