@@ -4,7 +4,7 @@ Screening and confirming never share an episode, and no seed is played twice in 
 judges a candidate has not chosen it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, final
 
@@ -58,6 +58,22 @@ class Look:
     candidate: int
     episodes: int
     decision: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Halving:
+    """Who won a successive halving.
+
+    Attributes:
+        best: its place among the students.
+        mean: of its returns in the rounds that chose it, which flatter it.
+        episodes: how many those were.
+    """
+
+    best: int
+    mean: float
+    episodes: int
 
 
 @final
@@ -172,6 +188,25 @@ class Prover:
             yield _look(
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
             )
+
+    def halve(self, students: Sequence[Policy]) -> Halving:
+        """Successive halving: all play one round, the better half goes on to the next.
+
+        The students of a round play from the same fresh seeds; who goes on is decided by the mean
+        over all rounds so far.
+
+        Source: Karnin et al. 2013; Bastani et al. 2018 choose their tree so.
+        """
+        returns = {i: np.zeros(0) for i in range(len(students))}
+        while len(returns) > 1:
+            seed = self.arena.next_seed()
+            for i in returns:
+                played = self.arena.play(self._student(students[i], seed), seed).returns
+                returns[i] = np.concatenate([returns[i], played])
+            best_first = sorted(returns, key=lambda i: -float(returns[i].mean()))
+            returns = {i: returns[i] for i in best_first[: (len(best_first) + 1) // 2]}
+        best, played = next(iter(returns.items()))
+        return Halving(best, float(played.mean()) if len(played) else 0.0, len(played))
 
     def next_candidate(self) -> None:
         """Go on to the next candidate, with half the error rate, unless this one is untouched."""

@@ -103,3 +103,16 @@ def below(thresholds: Array) -> Array:
         rounded = thresholds.astype(np.float32)
     down = np.nextafter(rounded, np.float32(-np.inf))
     return np.where(rounded.astype(np.float64) > thresholds, down, rounded)
+
+
+def split(observations: Array, targets: Targets) -> tuple[int, float, bool] | None:
+    """The one split that lowers the impurity most: feature, threshold, whether the left costs less.
+
+    None where no split lowers it.
+    """
+    stump = with_values(_grow(observations, targets, 2), observations, targets)
+    if stump.num_leaves == 1:
+        return None
+    cost = stump.samples * stump.impurity
+    left, right = (float(cost[side[0]]) for side in (stump.left, stump.right))
+    return int(stump.feature[0]), float(stump.threshold[0]), left <= right

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import mlp
+from rldistill.students import mlp, tree_module
 from rldistill.students.specs import MlpSpec, parse_mlp
+from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
 
 LONGEST_SPEC = 1000
 
@@ -53,6 +54,7 @@ class Family(Generic[S, N]):
             device; a SettingError where details are missing or wrong, a TaskError where the spec
             does not fit the shape. The record is of a stranger: nothing may be done that its sizes
             make slow.
+        grown: its networks are grown from labelled states as a whole, and have no gradient.
     """
 
     names: tuple[str, ...]
@@ -68,10 +70,11 @@ class Family(Generic[S, N]):
     fold: Callable[[N], N]
     details: Callable[[N], dict[str, Any]]
     empty: Callable[[S, tuple[int, ...], Head, Mapping[str, Any]], N]
+    grown: bool = False
 
 
 MLP = Family(
-    names=("mlp",),
+    names=("mlp", "linear"),
     example="mlp:32,32",
     spec=MlpSpec,
     network=mlp.Mlp,
@@ -85,7 +88,23 @@ MLP = Family(
     details=mlp.details,
     empty=mlp.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP,)
+TREE = Family(
+    names=tuple(GROWTHS),
+    example="tree:64",
+    spec=TreeSpec,
+    network=tree_module.TreeModule,
+    parse=parse_tree,
+    build=tree_module.build,
+    fresh=tree_module.fresh,
+    fit_inputs=tree_module.fit_inputs,
+    scale_outputs=tree_module.scale_outputs,
+    count=tree_module.count,
+    fold=tree_module.fold,
+    details=tree_module.details,
+    empty=tree_module.empty,
+    grown=True,
+)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, TREE)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)
@@ -124,6 +143,16 @@ def family_of(thing: object) -> Family[Any, Any] | None:
     (True, None)
     """
     return _BY_CLASS.get(type(thing))
+
+
+def is_grown(thing: object) -> bool:
+    """Whether a spec or network is of a family that is grown from states, not trained.
+
+    >>> is_grown(parse_spec("tree:8")), is_grown(parse_spec("mlp:8"))
+    (True, False)
+    """
+    family = family_of(thing)
+    return family is not None and family.grown
 
 
 def require_family(thing: object) -> Family[Any, Any]:

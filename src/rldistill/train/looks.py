@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rldistill.train.fit import GrowingLearner
 from rldistill.train.job import Job
 from rldistill.train.progress import Progress
 
@@ -36,11 +37,31 @@ def confirm(job: Job) -> Iterator[Progress]:
             yield job.keeper.record(job.state.progress(look=confirming))
 
 
+def choose(job: Job) -> Iterator[Progress]:
+    """Let the trees that a learner kept play against each other, and go on with the best.
+
+    The episodes choose and judge nobody: the one that is chosen is confirmed on fresh seeds.
+    """
+    if job.prover is None or not isinstance(job.learner, GrowingLearner):
+        return
+    candidates = job.learner.candidates()
+    if len(candidates) > 1:
+        halving = job.prover.halve(candidates)
+        job.learner.choose(candidates[halving.best])
+        job.keeper.save(job)
+        message = (
+            f"chosen   the best of {len(candidates)} students by successive halving: mean return "
+            f"{halving.mean:.4g} over {halving.episodes} episodes"
+        )
+        yield job.keeper.record(job.state.progress(message=message))
+
+
 def conclude(job: Job) -> Iterator[Progress]:
     """Confirm the last student unless one was, measure it on fresh episodes, and save."""
     verdict = alike = None
     if job.prover is not None:
         if not job.holds:
+            yield from choose(job)
             # The tests take a while, in a short run longer than the training.
             job.keeper.save(job)
         yield from confirm(job)

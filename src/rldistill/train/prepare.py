@@ -30,6 +30,7 @@ from rldistill.train.request import (
     choose_threads,
     make_task,
     open_folder,
+    with_method,
 )
 from rldistill.train.sources import (
     DatasetSource,
@@ -73,6 +74,7 @@ def prepare(request: Request) -> Job:
         SettingError, TaskError, TeacherFileError, DatasetError, RunFolderError, MissingExtraError:
             what is wrong with the request.
     """
+    request = with_method(request)
     settings, row = request.settings, request.settings.row
     device = choose_device(settings.device)
     torch.manual_seed(settings.seed)

@@ -20,7 +20,8 @@ class Settings:
     """How to distil; every field has a default.
 
     Attributes:
-        method: a row's name, or a Method of one's own.
+        method: a row's name, or a Method of one's own. None: viper for a student that is grown,
+            such as a tree, else on-policy-distill.
         steps: environment steps, summed over environments, after which training ends at the latest;
             with data, rows of it, repeats counted. None: 1,000,000.
         until: end as soon as the student is shown to hold this fraction of its teacher's return.
@@ -45,7 +46,7 @@ class Settings:
         command: the command line, recorded in the run folder.
     """
 
-    method: str | Method = DEFAULT
+    method: str | Method | None = None
     steps: int | None = None
     until: float | None = None
     num_envs: int | None = None
@@ -103,4 +104,6 @@ class Settings:
     @property
     def row(self) -> Method:
         """The method itself."""
-        return get_method(self.method) if isinstance(self.method, str) else self.method
+        if isinstance(self.method, Method):
+            return self.method
+        return get_method(self.method or DEFAULT)
