@@ -144,7 +144,8 @@ class ActingModule(nn.Module):
         self.module = policy.module
         self.head = policy.info.head
         self.output = output
-        low, high = bounds_of(self.head)
+        # One number where actions are an index: torch.export cannot save empty tensors.
+        low, high = (x if len(x) else np.zeros(1, np.float32) for x in bounds_of(self.head))
         self.register_buffer("low", torch.from_numpy(low), persistent=False)
         self.register_buffer("high", torch.from_numpy(high), persistent=False)
         self.eval()

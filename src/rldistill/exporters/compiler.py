@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from rldistill.core import CategoricalHead, QValueHead
-from rldistill.errors import RldistillError
+from rldistill.errors import ExportError
 from rldistill.exporters.acting import Output, bounds_of
 from rldistill.exporters.target import Subject
 
@@ -29,10 +29,6 @@ CORTEX_M4_FLAGS = (
 # Nothing is started and no system is linked: what is left is the policy and what it calls of libm.
 LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs")
 SECONDS = 120
-
-
-class CompilerError(RldistillError):
-    """There is no C compiler, or it refused an exported header."""
 
 
 @final
@@ -59,12 +55,12 @@ def host_compiler() -> str:
     """The C compiler of this machine: $CC, else the first of cc, gcc and clang.
 
     Raises:
-        CompilerError: there is none.
+        ExportError: there is none.
     """
     names = [os.environ["CC"]] if os.environ.get("CC") else HOST
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        raise CompilerError(
+        raise ExportError(
             "an exported header is compiled and compared before it is written, and no C compiler "
             f"was found ({', '.join(names)}): install one, or name it in the variable CC"
         )
@@ -75,16 +71,16 @@ def run_tool(command: list[str], what: str) -> str:
     """The output of a tool.
 
     Raises:
-        CompilerError: it failed; its first lines are said.
+        ExportError: it failed; its first lines are said.
     """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerError(f"{what}: {error}") from error
+        raise ExportError(f"{what}: {error}") from error
     if done.returncode:
-        raise CompilerError(f"{what}: {done.stderr.strip()[:2000]}")
+        raise ExportError(f"{what}: {done.stderr.strip()[:2000]}")
     return done.stdout
 
 
@@ -117,14 +113,16 @@ class Library:
     def __init__(self, header: bytes, subject: Subject, flags: tuple[str, ...] = ("-O2",)) -> None:
         self._subject = subject
         self._widths = _widths(subject)
-        self._folder = tempfile.TemporaryDirectory(prefix="rldistill-", ignore_cleanup_errors=True)
-        folder = Path(self._folder.name)
-        (folder / f"{subject.name}.h").write_bytes(header)
-        source, library = folder / "batch.c", folder / "batch.so"
-        source.write_text(_batch_source(subject, self._widths))
-        command = [host_compiler(), *STRICT, *flags, "-shared", "-fPIC", str(source), "-lm"]
-        run_tool([*command, "-o", str(library)], f"{subject.name}.h does not compile")
-        self._batch = ctypes.CDLL(str(library)).rldistill_batch
+        compiler = host_compiler()
+        # What is loaded stays loaded when its file goes (and where it cannot go, it is left).
+        with tempfile.TemporaryDirectory(prefix="rldistill-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            (folder / f"{subject.name}.h").write_bytes(header)
+            source, library = folder / "batch.c", folder / "batch.so"
+            source.write_text(_batch_source(subject, self._widths))
+            command = [compiler, *STRICT, *flags, "-shared", "-fPIC", str(source), "-lm"]
+            run_tool([*command, "-o", str(library)], f"{subject.name}.h does not compile")
+            self._batch = ctypes.CDLL(str(library)).rldistill_batch
         pointer = ctypes.POINTER(ctypes.c_float)
         self._batch.argtypes = [pointer, pointer, ctypes.c_int, pointer]
         self._batch.restype = ctypes.c_int
@@ -133,7 +131,7 @@ class Library:
         """Outputs by name, as of every exported file.
 
         Raises:
-            CompilerError: NAME_act gave an error code.
+            ExportError: NAME_act gave an error code.
         """
         seen = np.ascontiguousarray(observations, np.float32)
         drawn = np.ascontiguousarray(np.zeros(1) if noise is None else noise, np.float32)
@@ -141,7 +139,7 @@ class Library:
         pointers = [x.ctypes.data_as(self._batch.argtypes[0]) for x in (seen, drawn, outputs)]
         error = self._batch(pointers[0], pointers[1], len(seen), pointers[2])
         if error:
-            raise CompilerError(f"{self._subject.name}_act gave the error code {error}")
+            raise ExportError(f"{self._subject.name}_act gave the error code {error}")
         found = dict(zip(_names(self._subject), _split(outputs, self._widths), strict=True))
         if isinstance(self._subject.policy.info.head, (CategoricalHead, QValueHead)):
             found["action"] = found["action"][:, 0].astype(np.int64)
