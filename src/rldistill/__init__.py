@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
+    from rldistill.recipes.export import Exported, ExportSettings, export_policy
     from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
@@ -33,6 +35,9 @@ __all__ = [
     "Advice",
     "Answers",
     "EvaluationSettings",
+    "ExportSettings",
+    "Exported",
+    "ExportedPolicy",
     "Method",
     "RldistillError",
     "Run",
@@ -42,6 +47,8 @@ __all__ = [
     "advise",
     "distill",
     "evaluate",
+    "export_policy",
+    "load_exported",
     "load_policy",
     "load_teacher",
     "make_student",
@@ -55,6 +62,9 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "ExportSettings": "rldistill.recipes.export",
+    "Exported": "rldistill.recipes.export",
+    "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
@@ -64,6 +74,8 @@ _HOMES = {
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
+    "export_policy": "rldistill.recipes.export",
+    "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+from gymnasium import spaces
 
 from rldistill.core import GaussianHead, NetworkPolicy, SquashedGaussianHead
 from rldistill.errors import SettingError
@@ -30,6 +31,7 @@ class Subject:
         precision: of its numbers.
         observations: recorded ones [N, ...]; the ranges of int8 are taken from them.
         heading: lines that go into the file where it can hold comments.
+        observation_space: of the task, where it is known.
     """
 
     policy: NetworkPolicy
@@ -38,6 +40,7 @@ class Subject:
     precision: Precision
     observations: Array
     heading: tuple[str, ...] = ()
+    observation_space: spaces.Box | None = None
 
     @cached_property
     def ports(self) -> Ports:
