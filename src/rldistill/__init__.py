@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rldistill.evaluation.verdict import Verdict, verdict
     from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
-    from rldistill.recipes.export import Exported, ExportSettings, export_policy
+    from rldistill.recipes.export import Exported, export_policy
+    from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
@@ -62,7 +63,7 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
-    "ExportSettings": "rldistill.recipes.export",
+    "ExportSettings": "rldistill.recipes.export_scene",
     "Exported": "rldistill.recipes.export",
     "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",

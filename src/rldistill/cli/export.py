@@ -44,9 +44,9 @@ class Flags:
         str, option("fp32|fp16|int8|int8-dynamic"), one_of("--precision", *PRECISIONS)
     ] = "fp32"
     """How numbers are held; c has fp32 and int8, onnx all, the others fp32. Default: fp32."""
-    output: Annotated[
-        str, option("action|sample|distribution"), one_of("--output", *OUTPUTS)
-    ] = "action"
+    output: Annotated[str, option("action|sample|distribution"), one_of("--output", *OUTPUTS)] = (
+        "action"
+    )
     """The likeliest action, one drawn with noise that the caller gives, or the distribution beside
     the likeliest action. Default: action."""
     name: Annotated[str, option("NAME")] = "policy"

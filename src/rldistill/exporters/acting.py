@@ -52,7 +52,8 @@ def parse(kind: type[enum.StrEnum], text: str, what: str) -> Any:
     known = [str(member) for member in kind]
     if text not in known:
         raise SettingError(
-            f"{what} must be one of {', '.join(known)}; got {text!r:.40}.{did_you_mean(text, known)}"
+            f"{what} must be one of {', '.join(known)}; got {text!r:.40}."
+            + did_you_mean(text, known)
         )
     return kind(text)
 
@@ -112,7 +113,9 @@ def _action(head: Head, output: Output) -> Port:
     how = "drawn with the noise given" if output is Output.SAMPLE else "the likeliest"
     if isinstance(head, (CategoricalHead, QValueHead)):
         return Port("action", "int64", (), f"index of the action, {how}; the lowest wins a tie")
-    return Port("action", "float32", (len(head.low),), f"{how}, in the environment's units, in bounds")
+    return Port(
+        "action", "float32", (len(head.low),), f"{how}, in the environment's units, in bounds"
+    )
 
 
 def _noise(head: Head) -> Port:

@@ -79,7 +79,9 @@ ACTIVATIONS: dict[str, Written] = {
     "softsign": Written(
         lambda x, p: x / (1 + np.abs(x)), "x / (1.0f + fabsf(x))", (("Softsign", {}),)
     ),
-    "mish": Written(lambda x, p: x * np.tanh(_softplus(x)), f"x * tanhf{SOFTPLUS}", (("Mish", {}),)),
+    "mish": Written(
+        lambda x, p: x * np.tanh(_softplus(x)), f"x * tanhf{SOFTPLUS}", (("Mish", {}),)
+    ),
     "square": Written(lambda x, p: x * x, "x * x", (("Mul*", {}),)),
     # half the logarithm of a variance: the logarithm of its standard deviation
     "half_log": Written(

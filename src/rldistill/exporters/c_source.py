@@ -25,7 +25,8 @@ def require_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise SettingError(
-            f"name must be a letter, then letters, digits and underscores, at most 63; got {name!r:.80}"
+            "name must be a letter, then letters, digits and underscores, at most 63; got "
+            f"{name!r:.80}"
         )
     return name
 

@@ -29,6 +29,7 @@ CORTEX_M4_FLAGS = (
 # Nothing is started and no system is linked: what is left is the policy and what it calls of libm.
 LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs")
 SECONDS = 120
+POINTER = ctypes.POINTER(ctypes.c_float)
 
 
 @final
@@ -74,9 +75,7 @@ def run_tool(command: list[str], what: str) -> str:
         ExportError: it failed; its first lines are said.
     """
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ExportError(f"{what}: {error}") from error
     if done.returncode:
@@ -123,8 +122,7 @@ class Library:
             command = [compiler, *STRICT, *flags, "-shared", "-fPIC", str(source), "-lm"]
             run_tool([*command, "-o", str(library)], f"{subject.name}.h does not compile")
             self._batch = ctypes.CDLL(str(library)).rldistill_batch
-        pointer = ctypes.POINTER(ctypes.c_float)
-        self._batch.argtypes = [pointer, pointer, ctypes.c_int, pointer]
+        self._batch.argtypes = [POINTER, POINTER, ctypes.c_int, POINTER]
         self._batch.restype = ctypes.c_int
 
     def __call__(self, observations: Array, noise: Array | None) -> Mapping[str, Array]:
@@ -136,8 +134,8 @@ class Library:
         seen = np.ascontiguousarray(observations, np.float32)
         drawn = np.ascontiguousarray(np.zeros(1) if noise is None else noise, np.float32)
         outputs = np.zeros((len(seen), sum(self._widths)), np.float32)
-        pointers = [x.ctypes.data_as(self._batch.argtypes[0]) for x in (seen, drawn, outputs)]
-        error = self._batch(pointers[0], pointers[1], len(seen), pointers[2])
+        a, b, c = (x.ctypes.data_as(POINTER) for x in (seen, drawn, outputs))
+        error = self._batch(a, b, len(seen), c)
         if error:
             raise ExportError(f"{self._subject.name}_act gave the error code {error}")
         found = dict(zip(_names(self._subject), _split(outputs, self._widths), strict=True))
@@ -223,6 +221,8 @@ def footprint(header: bytes, subject: Subject, constant_bytes: int) -> Footprint
         frames = "".join(path.read_text() for path in folder.glob("*.su"))
         stack = sum(int(n) for n in re.findall(r"\t(\d+)\t", frames))
         size = int(np.prod(subject.policy.info.observation_shape))
-        given = 4 * size  # the observation above is a constant of the measurement, not of the policy
+        given = (
+            4 * size
+        )  # the observation above is a constant of the measurement, not of the policy
         what = f"{CORTEX_M4} {' '.join(CORTEX_M4_FLAGS[:5])}"
         return Footprint(flash=text + data - given, ram=data + bss + stack, compiler=what)

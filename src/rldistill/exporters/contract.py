@@ -1,4 +1,4 @@
-"""The contract: a JSON file beside every export, which says what it is and whether it was checked."""
+"""The contract: a JSON file beside every export, which says what it is and how it was checked."""
 
 import hashlib
 import re

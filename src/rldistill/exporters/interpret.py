@@ -63,7 +63,9 @@ def run_step(step: Step, x: Array) -> Array:
         case Squash():
             result = _squash(step, x)
         case Append():
-            result = np.concatenate([x, np.broadcast_to(step.values, (len(x), len(step.values)))], 1)
+            result = np.concatenate(
+                [x, np.broadcast_to(step.values, (len(x), len(step.values)))], 1
+            )
         case Fork():
             result = np.concatenate([run_steps(step.first, x), run_steps(step.second, x)], 1)
     return result.astype(x.dtype, copy=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rldistill.errors import ExportError, NotFiniteError, SettingError, ShapeError
 from rldistill.exporters.contract import SUFFIX, read_contract
-from rldistill.exporters.onnx import Session
+from rldistill.exporters.session import Session
 
 Array = np.ndarray[Any, Any]
 

@@ -50,7 +50,9 @@ def lower(policy: NetworkPolicy) -> Steps:
     """
     require_finite(policy)
     steps = _module(policy.module)
-    if len(policy.info.observation_shape) != 1 and not isinstance(steps[0], Conv | Flatten | Affine):
+    if len(policy.info.observation_shape) != 1 and not isinstance(
+        steps[0], Conv | Flatten | Affine
+    ):
         steps = (Flatten(), *steps)
     return _merged(steps)
 
@@ -111,7 +113,8 @@ def _layer(module: nn.Module) -> Steps:
             return (Flatten(),)
         case nn.LayerNorm() if len(module.normalized_shape) == 1:
             size = module.normalized_shape[0]
-            weight = np.ones(size, np.float32) if module.weight is None else array(module.weight)
+            affine = module.elementwise_affine
+            weight = array(module.weight) if affine else np.ones(size, np.float32)
             return (LayerNorm(weight, _bias(module.bias, size), float(module.eps)),)
         case nn.Identity() | nn.Dropout():
             return ()
@@ -134,7 +137,7 @@ def unsupported(module: nn.Module) -> str:
             f"{name} is recurrent, and recurrent policies cannot be exported yet; nearest is a "
             "policy without state, such as an MLP on stacked frames"
         )
-    near = NEAREST.get(type(module))
+    near = next((text for cls, text in NEAREST.items() if isinstance(module, cls)), None)
     nearest = f"; nearest is {near}" if near else ""
     return f"{name} cannot be exported{nearest}. Supported are {SUPPORTED}"
 

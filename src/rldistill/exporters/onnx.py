@@ -4,7 +4,6 @@ torch.onnx.export writes the path of every source line into the file and needs s
 here hold the same operators.
 """
 
-from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, final
 
@@ -143,7 +142,9 @@ class GraphWriter:
     def _activation(self, step: Activation, x: str) -> str:
         y = x
         for kind, attributes in written(step.name).onnx:
-            settings = {k: step.parameter if v == "p" else v for k, v in attributes.items()}
+            settings: dict[str, Any] = {
+                key: step.parameter if value == "p" else value for key, value in attributes.items()
+            }
             inputs = (x, y) if kind.endswith("*") else (y,)
             y = self.node(kind.removesuffix("*"), *inputs, **settings)
         return y
@@ -264,36 +265,6 @@ def _value(port: Port) -> Any:
     package = onnx()
     code = package.helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))
     return package.helper.make_tensor_value_info(port.name, code, ["batch", *port.shape])
-
-
-@final
-class Session:
-    """An ONNX file in onnxruntime, on one thread of the CPU."""
-
-    def __init__(self, data: bytes, subject_inputs: tuple[str, ...]) -> None:
-        runtime = require("onnxruntime", extra="onnx")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = subject_inputs
-        self._outputs = [value.name for value in self._session.get_outputs()]
-
-    def __call__(self, observations: Array, noise: Array | None) -> Mapping[str, Array]:
-        given = (observations,) if noise is None else (observations, noise)
-        feed = dict(zip(self._inputs, given, strict=True))
-        return dict(zip(self._outputs, self._session.run(None, feed), strict=True))
-
-
-def run(data: bytes, subject: Subject) -> Session:
-    """A session of these bytes.
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-    """
-    return Session(data, tuple(port.name for port in subject.ports.inputs))
 
 
 def describe(data: bytes, subject: Subject) -> dict[str, Any]:

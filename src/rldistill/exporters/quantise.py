@@ -59,9 +59,7 @@ class _Reader:
     def __init__(self, subject: Subject) -> None:
         port = subject.ports.inputs[0]
         rows = calibration(subject).astype(port.dtype)
-        batches = [
-            rows[i : i + CALIBRATION_BATCH] for i in range(0, len(rows), CALIBRATION_BATCH)
-        ]
+        batches = [rows[i : i + CALIBRATION_BATCH] for i in range(0, len(rows), CALIBRATION_BATCH)]
         self._feeds = iter([{port.name: batch} | _noise(subject, batch) for batch in batches])
 
     def get_next(self) -> dict[str, Array] | None:
@@ -91,9 +89,7 @@ def build(subject: Subject) -> bytes:
     with tempfile.TemporaryDirectory(prefix="rldistill-") as folder:
         path = Path(folder) / "quantised.onnx"
         if subject.precision is Precision.INT8_DYNAMIC:
-            quantization.quantize_dynamic(
-                plain, path, op_types_to_quantize=kinds, per_channel=True
-            )
+            quantization.quantize_dynamic(plain, path, op_types_to_quantize=kinds, per_channel=True)
         else:
             quantization.quantize_static(
                 plain,

@@ -36,7 +36,7 @@ class Dense:
 @final
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A convolution of [C, H, W]: weight [outputs, C, h, w], bias [outputs]; no dilation, no groups."""
+    """A convolution of [C, H, W], plain: weight [outputs, C, h, w], bias [outputs]."""
 
     weight: Array
     bias: Array

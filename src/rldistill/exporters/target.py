@@ -76,7 +76,9 @@ class Target:
     precisions: tuple[Precision, ...]
     build: Callable[[Subject], bytes]
     run: Callable[[bytes, Subject], Runner]
-    describe: Callable[[bytes, Subject], Mapping[str, Any]] = field(default=lambda data, subject: {})
+    describe: Callable[[bytes, Subject], Mapping[str, Any]] = field(
+        default=lambda data, subject: {}
+    )
     outputs: tuple[Output, ...] = tuple(Output)
 
     def require(self, output: Output, precision: Precision) -> None:

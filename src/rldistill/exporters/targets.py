@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rldistill.exporters import c, compiler, onnx, quantise, text, torch_files
+from rldistill.exporters import c, compiler, onnx, quantise, session, text, torch_files
 from rldistill.exporters.acting import Precision
 from rldistill.exporters.target import Subject, Target
 
@@ -30,7 +30,7 @@ TARGETS = (
         suffix=".onnx",
         precisions=tuple(Precision),
         build=quantise.build,
-        run=onnx.run,
+        run=session.run,
         describe=onnx.describe,
     ),
     Target(

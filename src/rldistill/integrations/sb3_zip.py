@@ -167,7 +167,10 @@ def _ends(steps: Steps, head: Head) -> tuple[Steps, tuple[Dense, ...], Array | N
             parts = (slice(0, size), slice(size, 2 * size))
             halves = tuple(Dense(both.weight[part], both.bias[part]) for part in parts)
             return tuple(body), halves, None
-        case SquashedGaussianHead(), (*body, Fork((Dense() as mean,), (Dense() as log_std, Clip()))):
+        case SquashedGaussianHead(), (
+            *body,
+            Fork((Dense() as mean,), (Dense() as log_std, Clip())),
+        ):
             return tuple(body), (mean, log_std), None
         case DeterministicHead(), (*body, Dense() as last, Squash() as squash) if np.isfinite(
             [squash.low, squash.high]
@@ -214,7 +217,7 @@ def _fresh(subject: Subject, layers: Layers) -> Any:
     model.observation_space = free if seen is None else seen
     model.action_space = _action_space(info.head)
     model.n_envs = 1
-    model._setup_model()  # noqa: SLF001
+    model._setup_model()
     if buffer:
         model.buffer_size, model.replay_buffer = BUFFER_SIZE, None
     return model
