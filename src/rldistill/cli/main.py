@@ -15,6 +15,7 @@ COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
     "evaluate": "measure a policy, alone or against its teacher",
     "video": "film teacher and student side by side",
+    "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
