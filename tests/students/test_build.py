@@ -79,11 +79,19 @@ def test_the_same_seed_builds_the_same_student():
     assert not torch.equal(weights(3), weights(4))
 
 
-@pytest.mark.parametrize(
-    "space", [spaces.Box(0, 255, (84, 84, 4), np.uint8), spaces.Discrete(5), spaces.Box(0, 1, ())]
-)
-def test_an_mlp_needs_flat_observations(space):
-    with pytest.raises(TaskError, match="needs flat observations"):
+def test_an_mlp_sees_observations_of_any_shape_as_one_row():
+    space = spaces.Box(0, 255, (3, 4, 2), np.uint8)
+    student = make_student("mlp:8", space, spaces.Discrete(2))
+    assert student.info.observation_shape == (3, 4, 2)
+    assert student.module.layers[0].in_features == 24
+    pixels = space.sample()
+    rows = torch.from_numpy(pixels.reshape(1, 24)).float()
+    assert torch.equal(student.raw(torch.from_numpy(pixels[None])), student.module(rows))
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(5), spaces.Box(0, 1, ())])
+def test_observations_must_be_a_box(space):
+    with pytest.raises(TaskError, match="observations that are a Box with at least one axis"):
         make_student("mlp:8", space, spaces.Discrete(2))
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from rldistill.core import CategoricalHead, DeterministicHead
 from rldistill.errors import NotFiniteError, ShapeError
+from rldistill.students.families import parse_spec
 from rldistill.students.mlp import (
     LOG_STD_RANGE,
     InputNormaliser,
@@ -14,7 +15,7 @@ from rldistill.students.mlp import (
     num_parameters,
     output_sizes,
 )
-from rldistill.students.specs import MlpSpec, parse_spec
+from rldistill.students.specs import MlpSpec
 
 SPECS = ["mlp:16,16", "mlp:linear", "mlp:8,relu,layernorm", "mlp:8,init=torch"]
 

@@ -16,8 +16,8 @@ from rldistill.data.latest import LatestRound
 from rldistill.errors import NotFiniteError, SettingError
 from rldistill.methods.method import Learning, Method
 from rldistill.methods.terms import align
+from rldistill.students.families import parse_spec
 from rldistill.students.mlp import Mlp
-from rldistill.students.specs import parse_spec
 from rldistill.train.actor_critic import ActorCriticLearner, minibatches, require_value
 from rldistill.train.checkpoint import flatten, unflatten
 from rldistill.train.experience import Experience

@@ -1,10 +1,12 @@
-"""MLP students: plain modules from observations [B, O] to the raw outputs of a head."""
+"""MLP students: plain modules from observations [B, ...], flattened, to the outputs of a head."""
 
 import copy
 import math
-from typing import final
+from collections.abc import Mapping
+from typing import Any, final
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from rldistill.core import (
@@ -13,7 +15,7 @@ from rldistill.core import (
     Head,
     SquashedGaussianHead,
 )
-from rldistill.errors import NotFiniteError, ShapeError
+from rldistill.errors import NotFiniteError, SettingError, ShapeError
 from rldistill.maths import gaussian
 from rldistill.students.specs import ACTIVATIONS, MlpSpec
 
@@ -48,7 +50,7 @@ class InputNormaliser(nn.Module):
         return x if self.clip is None else x.clamp(-self.clip, self.clip)
 
     def fit(self, observations: Tensor) -> None:
-        """Take mean and standard deviation from observations [N, O].
+        """Take mean and standard deviation from observations [N, ...], flattened.
 
         Raises:
             ShapeError: there are no observations.
@@ -58,7 +60,7 @@ class InputNormaliser(nn.Module):
             raise ShapeError("cannot normalise inputs: there are no observations")
         if not bool(observations.isfinite().all()):
             raise NotFiniteError("cannot normalise inputs: an observation is NaN or infinite")
-        x = observations.double()
+        x = observations.flatten(1).double()
         std, mean = torch.std_mean(x, dim=0, correction=0)
         constant = std <= CONSTANT_FEATURE * x.abs().amax(0).clamp(min=1.0)
         self.mean.copy_(mean)
@@ -169,3 +171,49 @@ def _linear(num_inputs: int, num_outputs: int, gain: float, init: str) -> nn.Lin
         nn.init.orthogonal_(layer.weight, gain)
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def build(spec: MlpSpec, observation_space: spaces.Box, head: Head) -> Mlp:
+    """An untrained MLP for a box of any shape."""
+    return Mlp(spec, math.prod(observation_space.shape), head)
+
+
+def fresh(network: Mlp) -> Mlp:
+    """An untrained MLP with the spec, inputs and head of another."""
+    return Mlp(network.spec, network.num_inputs, network.head)
+
+
+def fit_inputs(network: Mlp, observations: Tensor) -> None:
+    """Fit the normaliser; a finished student has none: its weights already see raw observations."""
+    if network.normaliser is not None:
+        network.normaliser.fit(observations)
+
+
+def scale_outputs(network: Mlp, factor: float) -> None:
+    """Multiply the raw outputs of a head without log standard deviations by a number, in place."""
+    for tensor in network.layers[-1].parameters():
+        tensor.data.mul_(factor)
+
+
+def details(network: Mlp) -> dict[str, Any]:
+    """What a saved MLP needs to be known of it beside its spec."""
+    return {"normaliser": network.normaliser is not None}
+
+
+def empty(
+    spec: MlpSpec, observation_shape: tuple[int, ...], head: Head, record: Mapping[str, Any]
+) -> Mlp:
+    """The MLP of a student.json, on the meta device.
+
+    Raises:
+        SettingError: the record does not say whether there is a normaliser.
+    """
+    if not isinstance(kept := record.get("normaliser"), bool):
+        raise SettingError("normaliser is missing or is not what it should be")
+    with torch.device("meta"):
+        network = Mlp(spec, math.prod(observation_shape), head)
+    if network.normaliser is not None and kept:
+        network.normaliser.stays = True
+    else:
+        network.normaliser = None
+    return network

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, cast, final
 
 from gymnasium import spaces
 from torch import nn
@@ -13,8 +13,8 @@ from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
 from rldistill.errors import SettingError
 from rldistill.runs import live_object
 from rldistill.students.build import default_spec, make_student
+from rldistill.students.families import StudentSpec, family_of
 from rldistill.students.live import live_student, require_trainable, wanted_outputs
-from rldistill.students.mlp import Mlp
 from rldistill.students.specs import MlpSpec
 from rldistill.teachers.live import is_sb3_model, refuse_sb3_network
 from rldistill.teachers.load import require_fit
@@ -60,8 +60,10 @@ def choose_student(
         ShapeError, NotFiniteError: a module whose outputs are not those that are needed.
         TaskError: one that does not fit task or teacher.
     """
-    if student is None or isinstance(student, (str, MlpSpec)):
-        spec = _default_spec(teacher, observation_space) if student is None else student
+    if student is None:
+        student = _default_spec(teacher, observation_space)
+    if isinstance(student, str) or (family_of(student) and not isinstance(student, nn.Module)):
+        spec = cast("str | StudentSpec", student)
         policy = make_student(spec, observation_space, action_space, teacher.head)
         return Chosen(policy=policy, text=policy.info.name, give_back=_to_nobody)
     head = head_for(action_space, teacher.head)
@@ -69,8 +71,8 @@ def choose_student(
         return _of_model(student, observation_space, head)
     if isinstance(student, NetworkPolicy):
         require_fit(student, observation_space.shape, action_space)
-        if isinstance(student.module, Mlp):
-            return _of_mlp(student, student.module, head)
+        if family_of(student.module) is not None:
+            return _of_ours(student, head)
         _require_head(student.info, head)
         return _of_module(student.module, observation_space, head)
     if isinstance(student, nn.Module):
@@ -93,9 +95,10 @@ def _default_spec(teacher: PolicyInfo, observation_space: spaces.Box) -> MlpSpec
     return default_spec(num_inputs, teacher.head, teacher.acting_parameters)
 
 
-def _of_mlp(student: NetworkPolicy, network: Mlp, head: Head) -> Chosen:
+def _of_ours(student: NetworkPolicy, head: Head) -> Chosen:
     """A policy of make_student, or a finished student that is trained on."""
     _require_head(student.info, head)
+    network = student.module
     own = copy.deepcopy(network)
     require_trainable(own, student.info.name)
 
