@@ -139,9 +139,7 @@ class ParallelQLearner:
         self._generator = generator
         shared = {id(p): p for network in self.networks for p in network.parameters()}
         self._parameters = list(shared.values())
-        self._optimiser = torch.optim.Adam(
-            self._parameters, lr=settings.learning_rate, fused=True
-        )
+        self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
 
     def learn(self, rounds: Sequence[Targets], done: float) -> float:
         """All passes over a round of every task, minibatches of all tasks in random order.
@@ -219,7 +217,7 @@ class ParallelQLearner:
 
 
 def atari_settings(settings: ParallelQ) -> ParallelQ:
-    """The settings with what PQN changes for Atari: clipped rewards, less exploration, a lower rate.
+    """The settings with what PQN changes for Atari: clipped rewards, less exploration, lower rate.
 
     >>> atari_settings(ParallelQ()).epsilon_end
     0.001

@@ -1,20 +1,21 @@
 """Train a teacher: one Q-network on one task, or on several together (Multi-DQN)."""
 
+import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, final
 
 import tomli_w
 import torch
+from torch import Tensor
 
 from rldistill.core import NetworkPolicy
-from rldistill.envs.backends import TaskSource
 from rldistill.errors import RldistillError, RunFolderError, SettingError
 from rldistill.rollout.control import Randomness
-from rldistill.runs import RunFolder, atomic_write, to_json
+from rldistill.runs import atomic_write, to_json
+from rldistill.students.families import family_of
 from rldistill.students.store import save_student
 from rldistill.train.checkpoint import (
     flatten,
@@ -129,10 +130,20 @@ class Training:
         played = [
             stage.play(self.settings.learning, epsilon, self.round_index) for stage in self.stages
         ]
-        self.loss = self.learner.learn([targets for targets, _ in played], self.done)
+        if self.round_index == 0:
+            self._fit_inputs(played[0][0].observations)
+        else:
+            self.loss = self.learner.learn([targets for targets, _ in played], self.done)
         self.env_steps += sum(steps for _, steps in played)
         self.round_index += 1
         self.train_seconds += time.perf_counter() - started
+
+    def _fit_inputs(self, observations: Tensor) -> None:
+        """The first round shows what observations are like, and is not learnt from: what Q says of
+        them changes. Networks of several tasks see pixels, which need no fitting."""
+        family = family_of(self.network.module)
+        if family is not None and len(self.stages) == 1:
+            family.fit_inputs(self.network.module, observations)
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
@@ -186,8 +197,6 @@ class Training:
         Raises:
             RunFolderError: it is damaged, of another run, or of one that has done all its steps.
         """
-        import json
-
         tensors, record = load_checkpoint(self.keeper.folder.checkpoint)
         try:
             check_identity(record["identity"], self.identity())
