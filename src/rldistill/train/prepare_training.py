@@ -72,7 +72,7 @@ def train_teacher(
     Raises:
         RldistillError: one of its kinds; each says what was required, what came and what to do.
     """
-    tasks = list(task) if isinstance(task, (list, tuple)) else [task]
+    tasks: Sequence[Any] = task if isinstance(task, (list, tuple)) else [task]
     request = TrainRequest(
         tasks=tasks,
         network=network,

@@ -50,7 +50,7 @@ class TrainSettings:
     seed: int = 0
     device: str = "auto"
     episodes: int = 64
-    save_seconds: float = 30.0
+    save_seconds: float = 10.0
     command: str = ""
 
     def __post_init__(self) -> None:
