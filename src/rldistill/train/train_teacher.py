@@ -1,6 +1,5 @@
 """Train a teacher: one Q-network on one task, or on several together (Multi-DQN)."""
 
-import json
 import time
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -12,21 +11,16 @@ import torch
 from torch import Tensor
 
 from rldistill.core import NetworkPolicy
-from rldistill.errors import RldistillError, RunFolderError, SettingError
+from rldistill.errors import RunFolderError, SettingError
 from rldistill.rollout.control import Randomness
 from rldistill.runs import atomic_write, to_json
 from rldistill.students.families import family_of
 from rldistill.students.store import save_student
-from rldistill.train.checkpoint import (
-    flatten,
-    has_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    unflatten,
-)
-from rldistill.train.keeper import SAVE_SHARE, Keeper, check_identity, versions
+from rldistill.train.checkpoint import has_checkpoint
+from rldistill.train.keeper import SAVE_SHARE, Keeper, versions
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
 from rldistill.train.progress import Progress
+from rldistill.train.saving import load_states, save_states
 from rldistill.train.stage import Stage
 
 
@@ -175,19 +169,16 @@ class Training:
         started, folder = time.perf_counter(), self.keeper.folder
         folder.verdict_json.unlink(missing_ok=True)
         save_student(self.network, folder.root, self.card())
-        tensors, learner = flatten("learner", self.learner.state_dict())
-        weights, network = flatten("network", self.network.module.state_dict())
-        tensors |= weights
-        tensors["control"] = self.randomness.control.get_state()
-        tensors["batches"] = self.randomness.batches.get_state()
-        record = {
-            "identity": self.identity(),
-            "learner": learner,
-            "network": network,
-            "numpy": to_json(self.randomness.uniform.bit_generator.state),
-            "counters": [self.round_index, self.env_steps, self.train_seconds, self.settings.steps],
+        states = {
+            "learner": self.learner.state_dict(),
+            "network": self.network.module.state_dict(),
         }
-        save_checkpoint(folder.checkpoint, tensors, record)
+        counters = {
+            "round_index": self.round_index,
+            "env_steps": self.env_steps,
+            "train_seconds": self.train_seconds,
+        }
+        save_states(folder.checkpoint, self.identity(), states, counters, self.randomness)
         now = time.perf_counter()
         self.next_save = now + max(self.settings.save_seconds, (now - started) / SAVE_SHARE)
 
@@ -197,28 +188,17 @@ class Training:
         Raises:
             RunFolderError: it is damaged, of another run, or of one that has done all its steps.
         """
-        tensors, record = load_checkpoint(self.keeper.folder.checkpoint)
-        try:
-            check_identity(record["identity"], self.identity())
-            rounds, steps, seconds, _ = record["counters"]
-            if steps >= self.settings.steps:
-                raise RunFolderError(
-                    f"{self.keeper.folder.root} has done {steps:,} steps; to train on, give more "
-                    "steps than that (--steps)"
-                )
-            self.round_index, self.env_steps, self.train_seconds = rounds, steps, seconds
-            self.learner.load_state_dict(unflatten(record["learner"], tensors))
-            weights = unflatten(record["network"], tensors)
-            self.network.module.load_state_dict(weights)
-            self.randomness.control.set_state(tensors["control"])
-            self.randomness.batches.set_state(tensors["batches"])
-            self.randomness.uniform.bit_generator.state = json.loads(record["numpy"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, RldistillError):
-                raise
+        folder = self.keeper.folder
+        states, counters = load_states(folder.checkpoint, self.identity(), self.randomness)
+        if counters["env_steps"] >= self.settings.steps:
             raise RunFolderError(
-                f"{self.keeper.folder.root}: the checkpoint is damaged: {error}"
-            ) from error
+                f"{folder.root} has done {counters['env_steps']:,} steps; to train on, give more "
+                "steps than that (--steps)"
+            )
+        for name, value in counters.items():
+            setattr(self, name, value)
+        self.learner.load_state_dict(states["learner"])
+        self.network.module.load_state_dict(states["network"])
 
 
 def training(job: Training) -> Generator[Progress]:
