@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, QValueHead
 from rldistill.envs.backends import TaskSource, task_spec
@@ -16,6 +17,8 @@ from rldistill.evaluation.scores import task_info
 from rldistill.rollout.control import Randomness
 from rldistill.runs import RunFolder, default_run_path, live_object
 from rldistill.students.build import make_student
+from rldistill.students.cnn_specs import CnnSpec
+from rldistill.students.defaults import default_student
 from rldistill.train.keeper import Keeper
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
 from rldistill.train.prepare import kwargs_for_toml
@@ -159,10 +162,21 @@ def make_network(
     if len(infos) > 1:
         raise SettingError("several tasks need a multi-task network")
     info = infos[0]
-    policy = make_student(spec or FLAT_NETWORK, info.observation_space, info.action_space)
+    wanted = spec or default_network(info.observation_space)
+    policy = make_student(wanted, info.observation_space, info.action_space)
     count = policy.info.head.num_outputs
     policy = NetworkPolicy(policy.module, replace(policy.info, head=QValueHead(count)))
     return policy, [policy]
+
+
+def default_network(space: spaces.Box) -> str | CnnSpec:
+    """With LayerNorm, without which parallelised Q-learning may diverge.
+
+    >>> str(default_network(spaces.Box(0, 1, (10, 10, 4), "uint8")))
+    'cnn:16x3,fc128,layernorm'
+    """
+    spec = default_student(space, QValueHead(1), 0)
+    return replace(spec, layer_norm=True) if isinstance(spec, CnnSpec) else FLAT_NETWORK
 
 
 def open_folder(
