@@ -18,10 +18,13 @@ from rldistill.cli.flags import (
 )
 from rldistill.cli.main import EXIT_ERROR, exit_code
 from rldistill.cli.terminal import command_line, number, option, parse, print_json, switch
-from rldistill.errors import EnvironmentFailure, NotFiniteError
+from rldistill.errors import EnvironmentFailure, NotFiniteError, UsageError
+from rldistill.runs import default_run_path
 
 if TYPE_CHECKING:
+    from rldistill.envs.spec import TaskSpec
     from rldistill.train.job import Job
+    from rldistill.train.moving import MovingTeacher
     from rldistill.train.settings import Settings
 
 
@@ -33,13 +36,18 @@ class Flags:
     Example: rldistill follow checkpoints/ --task LunarLander-v3 --student mlp:16,16 --steps 500000
     """
 
-    folder: Annotated[Path, tyro.conf.Positional, option("FOLDER")]
+    folder: Annotated[Path | None, tyro.conf.Positional, option("FOLDER")] = None
     """Where checkpoints appear: zips of stable-baselines3, or run folders of ours. It may also be
     the run folder of `rldistill train`, while that is running."""
-    task: Annotated[str, option("ID")]
+    task: Annotated[str, option("ID")] = tyro.MISSING
     """Environment id, for example LunarLander-v3."""
-    steps: Annotated[int, option("N"), whole_number("--steps")]
+    steps: Annotated[int, option("N"), whole_number("--steps")] = tyro.MISSING
     """Environment steps of the student, summed over environments, after which it ends."""
+    train_steps: Annotated[int | None, option("N"), whole_number("--train-steps")] = None
+    """In place of FOLDER: train the teacher here, for this many steps, as `rldistill train` does.
+    Its run folder lies beside the student's, under the same name with -teacher behind it."""
+    versions: Annotated[int | None, option("N"), whole_number("--versions")] = None
+    """With --train-steps: how many versions of the teacher there are. Default: 20."""
     student: Annotated[str | None, option("SPEC")] = None
     """Network, for example mlp:32,32. Default: an MLP of a tenth of the first version."""
     method: Annotated[str | None, option("ROW")] = None
@@ -74,18 +82,23 @@ class Flags:
 def run(arguments: list[str]) -> int:
     """Follow, drawing progress; returns the exit code."""
     flags = parse(Flags, "follow", arguments)
-    from rldistill.train.follow import FollowSettings, checkpoint_folder, prepare_following
+    if (flags.folder is None) == (flags.train_steps is None):
+        raise UsageError("give either the FOLDER of a teacher's checkpoints, or --train-steps N")
+    if flags.versions is not None and flags.train_steps is None:
+        raise UsageError("--versions has no effect without --train-steps")
+    from rldistill.train.follow import FollowSettings, prepare_following
     from rldistill.train.request import Request
 
     settings = settings_of(flags, command_line("follow", arguments))
     task = flags.environment.task(flags.task)
     following = FollowSettings(best=not flags.latest, episodes=flags.episodes, wait=flags.wait)
-    moving = checkpoint_folder(flags.folder, task, settings)
+    out = flags.out or default_run_path(flags.task, flags.student or "student")
+    moving = teacher_of(flags, task, settings, out)
     request = Request(
         teacher=None,
         task=task,
         student=flags.student,
-        out=flags.out,
+        out=out,
         resume=False,
         settings=settings,
     )
@@ -100,6 +113,23 @@ def run(arguments: list[str]) -> int:
         return EXIT_ERROR
     conclude(job, flags)
     return 0
+
+
+def teacher_of(flags: Flags, task: "TaskSpec", settings: "Settings", out: Path) -> "MovingTeacher":
+    """Where versions of the teacher come from."""
+    from rldistill.train.follow import checkpoint_folder
+
+    if flags.folder is not None:
+        return checkpoint_folder(flags.folder, task, settings)
+    from rldistill.train.beside import beside
+    from rldistill.train.prepare_training import TrainRequest, prepare_training
+    from rldistill.train.train_teacher import TrainSettings
+
+    assert flags.train_steps is not None
+    training = TrainSettings(steps=flags.train_steps, seed=flags.seed, command=settings.command)
+    folder = out.with_name(out.name + "-teacher")
+    request = TrainRequest(tasks=[task], out=folder, force=flags.force, settings=training)
+    return beside(prepare_training(request), settings, flags.versions or 20)
 
 
 def settings_of(flags: Flags, command: str) -> "Settings":

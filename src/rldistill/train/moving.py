@@ -183,19 +183,23 @@ class TrainedBeside:
         progress: the generator that trains it.
         snapshot: a frozen copy of the teacher as it is.
         stretch: environment steps of the teacher between two versions.
+        every: looks from one version to the next; the student learns in between.
     """
 
     name: str
     progress: Generator[Progress, Any, Any]
     snapshot: Callable[[], NetworkPolicy]
     stretch: int
+    every: int = 1
     messages: list[str] = field(default_factory=list[str])
     _steps: int = 0
     _ended: bool = False
+    _looks: int = 0
 
     def poll(self) -> Snapshot | None:
-        """Train for a stretch, then give the teacher; None once it has finished."""
-        if self._ended:
+        """Train for a stretch and give the teacher, where that is due and it has not finished."""
+        self._looks += 1
+        if self._ended or (self._looks - 1) % self.every:
             return None
         until = self._steps + self.stretch
         while self._steps < until:
