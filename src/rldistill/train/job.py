@@ -25,7 +25,7 @@ from rldistill.methods.terms import (
 )
 from rldistill.rollout.control import Randomness
 from rldistill.runs import live_object
-from rldistill.students.mlp import Mlp
+from rldistill.students.families import family_of
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
 from rldistill.train.fit_critic import CriticFit
@@ -182,7 +182,7 @@ class Job:
     def saved_student(self) -> NetworkPolicy:
         """The student read back from the run folder; a live one into a copy of its module."""
         module = self.learner.tested.module
-        rebuilt = None if isinstance(module, Mlp) else copy.deepcopy(module).cpu()
+        rebuilt = copy.deepcopy(module).cpu() if family_of(module) is None else None
         return load_student(self.keeper.folder.root, rebuilt)
 
     def identity(self) -> dict[str, Any]:
