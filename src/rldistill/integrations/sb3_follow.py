@@ -1,5 +1,7 @@
 """Distilling a stable-baselines3 model while it learns: one callback."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -88,7 +90,8 @@ class FollowCallback(BaseCallback):
         # learn() tells its callbacks the number of steps in its locals alone.
         self._total = max(int(self.locals["total_timesteps"]) - self._begin, 1)
         self._push()
-        self._job = prepare_following(self._moving, request, self._following)
+        with apart():
+            self._job = prepare_following(self._moving, request, self._following)
         self._progress = distilling(self._job)
 
     def _on_step(self) -> bool:
@@ -109,18 +112,22 @@ class FollowCallback(BaseCallback):
         self._moving.give(policy, f"{self.num_timesteps} steps")
 
     def _advance(self, share: float) -> None:
-        """Let the student come to a share of its steps; the model's threads are left as they are.
-
-        Two random states are apart: the student draws from its own.
-        """
+        """Let the student come to a share of its steps."""
         job = self._job
         assert job is not None, "training has begun"
-        threads, random = torch.get_num_threads(), torch.get_rng_state()
-        torch.set_num_threads(job.num_threads)
-        try:
+        with apart():
+            torch.set_num_threads(job.num_threads)
             while job.state.env_steps < share * job.state.total_steps:
                 if next(self._progress, None) is None:
                     break
-        finally:
-            torch.set_num_threads(threads)
-            torch.set_rng_state(random)
+
+
+@contextmanager
+def apart() -> Generator[None]:
+    """What is done here leaves torch's global random state and threads as they were."""
+    threads, random = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(random)
