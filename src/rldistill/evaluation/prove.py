@@ -5,7 +5,7 @@ judges a candidate has not chosen it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
@@ -151,6 +151,16 @@ class Prover:
         self.trial = SequentialVerdict(floor=floor)
         self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
+
+    def change_teacher(self, teacher: Policy) -> None:
+        """Judge against another version of the teacher from here on.
+
+        What was played against the one before says nothing of this one, so no candidate may have
+        been tested yet.
+        """
+        assert self.trial.episodes == 0, "a run whose teacher moves is judged at its end alone"
+        self.contestants = replace(self.contestants, teacher=teacher)
+        self.reference = None
 
     def compare_teacher(self) -> Reference:
         """Teacher and random policy over one round; played once per run."""
