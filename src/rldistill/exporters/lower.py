@@ -30,7 +30,8 @@ from rldistill.exporters.steps import (
     Step,
     Steps,
 )
-from rldistill.students.mlp import LOG_STD_RANGE, InputNormaliser, Mlp
+from rldistill.students.mlp import InputNormaliser, Mlp
+from rldistill.students.outputs import LOG_STD_RANGE
 from rldistill.teachers import layers as fixed
 
 Array = np.ndarray[Any, Any]
