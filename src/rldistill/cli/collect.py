@@ -8,10 +8,9 @@ from typing import Annotated
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
-    one_of,
+    acting,
     real_number,
     whole_number,
 )
@@ -45,8 +44,9 @@ class Flags:
     """Seed of everything random. Default: 0."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
-    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
+    teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
     environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object on one line."""

@@ -14,6 +14,7 @@ from rldistill.errors import RldistillError, UsageError, did_you_mean
 COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
     "evaluate": "measure a policy, alone or against its teacher",
+    "starts": "record states that evaluations can start from",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
