@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
+    acting,
     one_of,
     real_number,
     whole_number,
@@ -63,9 +63,14 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
-    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
-    student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None
+    teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
+        None
+    )
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
+    student_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--student-act")] = (
+        None
+    )
     """How the student acts when it is judged. Default: mode."""
     fit_critic: Annotated[int | None, option("STEPS")] = None
     """Learn the teacher's value from this many of its own steps first, for rows that need one."""

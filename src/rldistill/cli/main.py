@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "measure a policy, alone or against its teacher",
     "video": "film teacher and student side by side",
     "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
+    "starts": "record states that evaluations can start from",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
