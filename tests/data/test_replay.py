@@ -141,3 +141,19 @@ def test_drawing_from_nothing_is_an_error() -> None:
         Replay(4, (2,), 3).sample(1, torch.Generator())
     with pytest.raises(SettingError, match="no actions are stored"):
         Replay(4, (2,), 3).sample_actions(1, torch.Generator())
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=6), st.integers(0, 12))
+def test_the_newest_rows_are_those_added_last(counts: list[int], asked: int) -> None:
+    """Also round the ring, and all of those held where more are asked for."""
+    replay, start = Replay(9, (2,), 3), 0
+    for count in counts:
+        replay.add(*rows(start, count), torch.ones(count, dtype=torch.bool))
+        start += count
+    observations, labels = replay.newest(asked)
+    assert observations[:, 0].int().tolist() == list(range(max(0, start - min(asked, 9)), start))
+    assert torch.equal(observations[:, 0], labels[:, 0])
+    held, _ = replay.rows()
+    assert sorted(held[:, 0].int().tolist()) == numbers(replay)
+    with pytest.raises(SettingError, match="newest"):
+        replay.newest(-1)
