@@ -9,7 +9,6 @@ from rldistill.reports.method_row import method_section
 from rldistill.reports.page import MARK, render_page
 from rldistill.reports.record import RunRecord, read_run
 from rldistill.reports.section import Section
-from rldistill.reports.several import several_page, several_sections
 from rldistill.reports.single import means_section, run_page, settings_section
 from rldistill.reports.svg import drawing
 from rldistill.runs import RunFolder, atomic_write, list_runs
@@ -57,6 +56,9 @@ def html_report(folders: Sequence[RunFolder]) -> str:
         RldistillError: one of its kinds.
     """
     if len(folders) > 1:
+        # It brings scipy's statistics, which a report at the end of a run need not wait for.
+        from rldistill.reports.several import several_page, several_sections
+
         runs = read_runs(folders)
         return render_page(several_page(runs), several_sections(runs))
     run = read_run(folders[0])
