@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from rldistill.errors import NotFiniteError, ShapeError
+from rldistill.errors import NotFiniteError, SettingError, ShapeError
 from rldistill.maths import comparison
 
 # Few different numbers, so that there are ties.
@@ -106,6 +106,48 @@ def test_intervals_cover_about_as_often_as_they_say(statistic):
             )
         inside += low <= truth <= high
     assert 176 <= inside <= 200
+
+
+def test_the_permutation_test_is_that_of_mann_whitney():
+    """On one task without ties: scipy's exact test."""
+    a, b = np.random.default_rng(0).normal(size=(2, 5))
+    expected = scipy_stats.mannwhitneyu(a, b + 0.5, method="exact").pvalue
+    assert comparison.improvement_p_value([a], [b + 0.5]) == pytest.approx(expected)
+    drawn = comparison.improvement_p_value([a], [b + 0.5], permutations=200)
+    assert drawn == pytest.approx(expected, abs=0.1)
+
+
+def test_the_permutation_test_keeps_runs_on_their_task():
+    """Two runs of each on two tasks: the best of 6 x 6 splits, and its mirror image."""
+    x, y = [np.array([3.0, 4.0]), np.array([103.0, 104.0])], [np.array([1.0, 2.0])] * 2
+    assert comparison.improvement_p_value(x, y) == pytest.approx(2 / 36)
+
+
+def test_the_permutation_test_keeps_its_level_with_three_runs():
+    """300 worlds without a difference: p <= 0.1 in at most about a tenth."""
+    generator, found = np.random.default_rng(5), 0
+    for _ in range(300):
+        a, b = generator.exponential(size=(2, 3))
+        found += comparison.improvement_p_value([a], [b]) <= 0.1
+    assert 15 <= found <= 45
+
+
+@pytest.mark.parametrize(("runs", "least", "most"), [(3, 0.68, 0.85), (5, 0.90, 0.99)])
+def test_intervals_of_few_runs_cover_as_the_docstring_says(runs, least, most):
+    """Of a mean on one task: 75 % at 3 runs, 94 % at 5; plain percentiles have 86 % there."""
+    generator, inside = np.random.default_rng(1), 0
+    for world in range(300):
+        scores = [generator.normal(size=runs)]
+        low, high = comparison.stratified_interval(
+            [scores], lambda drawn: float(drawn[0].mean()), resamples=200, seed=world
+        )
+        inside += low <= 0 <= high
+    assert least <= inside / 300 <= most
+
+
+def test_a_level_out_of_range_is_refused():
+    with pytest.raises(SettingError, match=r"\(0, 1\); got 95"):
+        comparison.stratified_interval([[np.ones(3)]], comparison.aggregate_iqm, level=95)
 
 
 def test_paired_difference_by_hand():

@@ -6,15 +6,17 @@ resample runs within their task (a stratified bootstrap), so they speak of other
 tasks, never of other tasks.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from rldistill.errors import ShapeError
+from rldistill.errors import SettingError, ShapeError
 from rldistill.maths.stats import Estimate, FloatArray, estimate, sample_of
 
 Scores = Sequence[FloatArray]
@@ -85,6 +87,53 @@ def _wins(a: FloatArray, b: FloatArray) -> float:
     return float((below + not_above).sum() / (2 * a.size * b.size))
 
 
+def improvement_p_value(x: Scores, y: Scores, *, permutations: int = 2000, seed: int = 0) -> float:
+    """Two-sided p-value of "X and Y are the same": runs swap sides within each task.
+
+    It is exact whatever the distribution and however few the runs, where a bootstrap interval is
+    too narrow. Three runs of each on one task cannot bring it below 0.1.
+
+    Args:
+        x, y: as in probability_of_improvement.
+        permutations: drawn at random; all are counted where there are no more than these.
+        seed: of the draws.
+
+    Source: Pitman 1937; Phipson and Smyth 2010, for the draws: (1 + as extreme) / (1 + drawn).
+
+    >>> improvement_p_value([np.array([4.0, 5.0, 6.0])], [np.array([1.0, 2.0, 3.0])])
+    0.1
+    """
+    seen = abs(probability_of_improvement(x, y) - 0.5) - 1e-12
+    pools = [np.concatenate(pair) for pair in zip(x, y, strict=True)]
+    ways = math.prod(math.comb(pool.size, a.size) for pool, a in zip(pools, x, strict=True))
+    splits = (
+        _all_splits(pools, x) if ways <= permutations else _splits(pools, x, permutations, seed)
+    )
+    extreme = [abs(probability_of_improvement(a, b) - 0.5) >= seen for a, b in splits]
+    if ways <= permutations:
+        return sum(extreme) / len(extreme)
+    return (1 + sum(extreme)) / (1 + len(extreme))
+
+
+_Split = tuple[list[FloatArray], list[FloatArray]]
+
+
+def _all_splits(pools: Scores, x: Scores) -> Iterator[_Split]:
+    """Every way to hand the runs of each task to the two sides."""
+    choices = [combinations(range(p.size), a.size) for p, a in zip(pools, x, strict=True)]
+    for picked in product(*choices):
+        pairs = [(list(pick), pool) for pick, pool in zip(picked, pools, strict=True)]
+        yield [pool[pick] for pick, pool in pairs], [np.delete(pool, pick) for pick, pool in pairs]
+
+
+def _splits(pools: Scores, x: Scores, count: int, seed: int) -> Iterator[_Split]:
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        mixed = [generator.permutation(pool) for pool in pools]
+        sides = [(pool[: a.size], pool[a.size :]) for pool, a in zip(mixed, x, strict=True)]
+        yield [side[0] for side in sides], [side[1] for side in sides]
+
+
 def performance_profile(scores: Scores, thresholds: FloatArray) -> FloatArray:
     """Share of runs that score above each threshold, averaged over tasks: [t] -> [t].
 
@@ -112,7 +161,11 @@ def stratified_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Percentile interval of a statistic of one or more score matrices, by stratified bootstrap.
+    """Expanded percentile interval of a statistic of score matrices, by stratified bootstrap.
+
+    A plain percentile interval of few runs is too narrow: it lacks the t quantile's length and a
+    factor sqrt(n / (n - 1)). The quantiles taken here are as far out as makes up for both, which at
+    5 runs raises the coverage of a mean from 86 to 94 %. At 3 runs no quantile is far enough: 75 %.
 
     Args:
         matrices: what the statistic takes, each resampled by itself.
@@ -124,19 +177,31 @@ def stratified_interval(
     Returns:
         (low, high); None where some task has a single run: what its seed does is not known.
 
-    Source: Agarwal et al. 2021 (arXiv:2108.13264), section 4.1.
+    Source: Agarwal et al. 2021 (arXiv:2108.13264), section 4.1; Hesterberg 2015
+    (arXiv:1411.5279), section 3.3, for the quantiles.
 
     >>> stratified_interval([[np.array([1.0])]], aggregate_iqm) is None
     True
     """
-    if min(sample.size for scores in matrices for sample in scores) < 2:
+    sizes = [sample.size for scores in matrices for sample in scores]
+    if min(sizes) < 2:
         return None
     generator = np.random.default_rng(seed)
     drawn = [
         statistic(*(resampled(scores, generator) for scores in matrices)) for _ in range(resamples)
     ]
-    low, high = np.quantile(np.asarray(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    tail = _expanded_tail(sizes, level)
+    low, high = np.quantile(np.asarray(drawn), [tail, 1 - tail], axis=0)
     return low, high
+
+
+def _expanded_tail(sizes: Sequence[int], level: float) -> float:
+    """The share of resamples beyond each end of an interval."""
+    if not 0 < level < 1:
+        raise SettingError(f"level must lie in (0, 1); got {level}")
+    freedom, least = sum(sizes) - len(sizes), min(sizes)
+    quantile = scipy_stats.t.ppf((1 - level) / 2, freedom) * math.sqrt(least / (least - 1))
+    return float(scipy_stats.norm.cdf(quantile))
 
 
 @final

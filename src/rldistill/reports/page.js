@@ -3,10 +3,6 @@
 for (const box of document.querySelectorAll("[data-interactive]")) {
   const table = box.querySelector("table"), body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells], rows = [...body.rows];
-  const filter = box.querySelector(".filter");
-  const input = filter.querySelector("input"), count = filter.querySelector("output");
-  const texts = rows.map((row) => row.textContent.toLowerCase());
-  filter.hidden = false;
 
   const valueOf = (row, column) => {
     const cell = row.cells[column], value = cell.dataset.value;
@@ -34,6 +30,12 @@ for (const box of document.querySelectorAll("[data-interactive]")) {
     });
   });
 
+  const filter = box.querySelector(".filter");
+  if (!filter) continue;
+  filter.hidden = false;
+  const input = filter.querySelector("input"), count = filter.querySelector("output");
+  const texts = rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase());
   const apply = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;

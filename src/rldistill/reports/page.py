@@ -19,6 +19,7 @@ from rldistill.runs.files import to_json
 
 MARK = "rldistill report"  # by which a page is known as one of ours
 VERDICTS = ("holds", "fails", "unsure")
+FILTERED = 8  # rows from which on an interactive table has a box to filter them
 MOST_ROWS = 3000  # of one table that are drawn; beyond that it takes seconds to open
 
 
@@ -171,6 +172,7 @@ def _table(table: Table, section: str, key: str) -> dict[str, Any]:
         "title": table.title,
         "label": table.title or section,
         "interactive": table.interactive and len(table.rows) > 1,
+        "filters": table.interactive and len(table.rows) >= FILTERED,
         "columns": [
             {"name": column.name, "unit": column.unit, "is_number": is_number}
             for column, is_number in zip(table.columns, numbers, strict=True)

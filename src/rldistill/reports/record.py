@@ -41,8 +41,8 @@ VERDICT_KEYS: dict[str, Any] = {
 }  # fmt: skip
 # What a point of a learning curve has: see rldistill.train.progress.Progress.
 CURVE_KEYS = (
-    "env_steps", "rows", "train_seconds", "loss", "agreement", "student_return", "return_low",
-    "return_high", "fraction", "episodes", "samples",
+    "round_index", "env_steps", "rows", "samples", "train_seconds", "loss", "agreement",
+    "student_return", "return_low", "return_high", "fraction", "episodes",
 )  # fmt: skip
 
 

@@ -134,8 +134,8 @@ class Section:
     Attributes:
         title: a few words.
         words: plain paragraphs; whatever they hold is shown as text.
-        charts, tables, media: below the words, in this order.
-        code: below that, what a reader may copy, each as one block.
+        code: below the words, what a reader may copy, each as one block.
+        charts, tables, media: below that, in this order.
     """
 
     title: str

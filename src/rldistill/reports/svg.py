@@ -15,33 +15,21 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours on white and on near-black that differ for every kind of colour vision in hue or
-# lightness, and stand out from their background by 3 to 1 or more. Lines differ in dashes too.
+# Colours on white; the style sheet has others for black. They differ for every colour vision in
+# hue or lightness, and stand out from their background by 3 to 1. Lines differ in dashes too.
 PALETTE = ("#0072b2", "#c04f00", "#00795c", "#a3357a", "#806300", "#4b3fa0")
-DARK_PALETTE = ("#56b4e9", "#ff9b52", "#35cfa4", "#f08cc0", "#e6c229", "#a9a1ff")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
 
-STYLE: Any = {
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # names of runs are no formulas
-}
+# Text stays text, ids are the same every time, and names of runs are no formulas.
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "rldistill", "text.parse_math": False}
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _FONT = re.compile(r"(font(?:-family)?:[^;]*?)'[^;]*")
+# What a figure is drawn in -> a variable of the style sheet, which has one for each background.
 _VARIABLES = {
     INK: "var(--ink)",
     "#ffffff": "var(--paper)",
@@ -52,7 +40,7 @@ _VARIABLES = {
 
 @contextmanager
 def drawing() -> Generator[None]:
-    """The style in which figures are drawn; a context, since matplotlib reads it at many places."""
+    """In which figures are drawn and saved: names are no formulas, and any letter will do."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE), warnings.catch_warnings():
@@ -65,13 +53,16 @@ def to_svg(figure: "Figure", prefix: str, label: str) -> str:
     """A figure as an <svg> element to be put into a page.
 
     Args:
-        figure: left as it is.
+        figure: with a transparent background.
         prefix: of every id in it; figures of one page need different ones.
         label: the text alternative.
     """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.BytesIO()
     with drawing():
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        # Not savefig: it draws everything twice.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ElementTree.fromstring(buffer.getvalue())
