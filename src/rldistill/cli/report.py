@@ -95,7 +95,7 @@ def refuse_without_effect(flags: Flags, num_runs: int) -> None:
 def write_html(flags: Flags, folders: "list[RunFolder]") -> Path:
     """Make the page and write it; returns where."""
     from rldistill.reports.record import read_run
-    from rldistill.reports.write import REPORT, Replay, html_report, write_page
+    from rldistill.reports.write import Replay, default_path, html_report, write_page
 
     one = len(folders) == 1
     task = None
@@ -108,7 +108,7 @@ def write_html(flags: Flags, folders: "list[RunFolder]") -> Path:
         task=task,
         vecnormalize=flags.vecnormalize,
     )
-    path = flags.out or (folders[0].root / REPORT if one else Path(REPORT))
+    path = flags.out or default_path(folders)
     write_page(path, html_report(folders, replay))
     return path
 

@@ -21,6 +21,7 @@ from rldistill.reports.record import RunRecord, read_run
 from rldistill.runs import RunFolder
 
 FEWEST_PAIRS = 20  # seeds that two runs must share to be paired
+MOST_RUNS = 20
 RESAMPLES = 2000
 
 
@@ -103,15 +104,18 @@ def compare_runs(folders: Sequence[RunFolder], *, normalised: bool = False) -> l
     """Every pair of these runs.
 
     Args:
-        folders: two or more.
+        folders: 2 to 20.
         normalised: compare fractions of the teacher's return, so that tasks may differ.
 
     Raises:
-        SettingError: fewer than two runs, one without measured episodes, or runs of different
-            tasks without `normalised`.
+        SettingError: fewer than 2 runs or more than 20, one without measured episodes, or runs of
+            different tasks without `normalised`.
     """
-    if len(folders) < 2:
-        raise SettingError(f"compare needs two runs or more; got {len(folders)}")
+    if not 2 <= len(folders) <= MOST_RUNS:
+        raise SettingError(
+            f"compare takes 2 to {MOST_RUNS} runs; got {len(folders):,}; rldistill report compares "
+            "groups of many"
+        )
     sides = [open_side(folder) for folder in folders]
     if not normalised:
         require_one_task(sides)

@@ -17,10 +17,37 @@ from rldistill.reports.svg import drawing
 from rldistill.reports.video_section import video_section
 from rldistill.runs import RunFolder, atomic_write, list_runs
 
-REPORT = "report.html"
+SEVERAL = "report.html"  # in the working directory
 MOST_RUNS = 20_000
 # Above so many runs their curves are not read, but for an even sample of so many.
 MOST_CURVES = 200
+
+
+def report(*runs: Path | str, out: Path | str | None = None, video: bool = False) -> Path:
+    """Write one self-contained HTML page on one run or several.
+
+    Args:
+        runs: run folders; a folder of run folders stands for all of them.
+        out: the file; None: report.html in the run folder, or here for several runs.
+        video: film teacher and student side by side; one run alone.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        RldistillError: one of its kinds.
+    """
+    folders = find_runs(runs)
+    if video and len(folders) > 1:
+        raise SettingError("video has no effect: nothing is played for several runs")
+    path = Path(out) if out is not None else default_path(folders)
+    write_page(path, html_report(folders, Replay(video=video)))
+    return path
+
+
+def default_path(folders: Sequence[RunFolder]) -> Path:
+    """Where the page goes if nobody says."""
+    return folders[0].report_html if len(folders) == 1 else Path(SEVERAL)
 
 
 def find_runs(paths: Sequence[Path | str]) -> list[RunFolder]:
