@@ -84,6 +84,8 @@ class RenderedEnv:
             raise TaskError(
                 f"{self.info.id} must draw pictures [height, width, 3]; it drew {picture.shape}"
             )
+        if picture.dtype.kind == "f" and picture.max() <= 1.0:  # MinAtar's colours are shares
+            picture = 255.0 * picture
         return picture.clip(0, 255).astype(np.uint8)
 
     def _batch(self, raw: Any) -> Array:
@@ -136,7 +138,20 @@ def open_rendered(task: TaskSpec) -> RenderedEnv:
             f"{task.id or 'the task'} cannot draw itself: its render_mode is {env.render_mode!r} "
             f"and must be {MODE!r}"
         )
+    _follow_body(env, task)
     return RenderedEnv(env, limit, task)
+
+
+def _follow_body(env: gymnasium.Env[Any, Any], task: TaskSpec) -> None:
+    """Let MuJoCo's camera go with the body: gymnasium's own stands still while a cheetah leaves."""
+    module: Any = sys.modules.get("gymnasium.envs.mujoco.mujoco_env")
+    body: Any = env.unwrapped
+    if module is None or not isinstance(body, module.MujocoEnv):
+        return
+    if {"camera_id", "camera_name", "default_camera_config"}.isdisjoint(task.env_kwargs):
+        mujoco: Any = sys.modules["mujoco"]
+        camera = mujoco.mj_name2id(body.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")
+        body.mujoco_renderer.camera_id = camera  # -1, the free camera, where there is none
 
 
 @contextmanager
