@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rldistill.evaluation.verdict import Verdict, verdict
     from rldistill.methods.method import Method
     from rldistill.recipes.resume import resume
+    from rldistill.reports.write import report
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
@@ -45,6 +46,7 @@ __all__ = [
     "load_policy",
     "load_teacher",
     "make_student",
+    "report",
     "resume",
     "verdict",
 ]
@@ -67,6 +69,7 @@ _HOMES = {
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",
+    "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
 }

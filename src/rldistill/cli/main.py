@@ -14,6 +14,8 @@ from rldistill.errors import RldistillError, UsageError, did_you_mean
 COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
     "evaluate": "measure a policy, alone or against its teacher",
+    "report": "one page on a run, or on several",
+    "compare": "which of several runs is better, paired by seed where that can be",
     "video": "film teacher and student side by side",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",

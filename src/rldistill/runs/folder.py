@@ -6,6 +6,7 @@
     student.safetensors  the weights; student.json says what they are
     verdict.json         is the student as good as its teacher?
     evidence.safetensors the episodes it was judged by, and states on which the two differ
+    report.html          all of it on one page
     checkpoint/          what resuming needs
     events/              TensorBoard
     .lock, .lock.pid     held by the one process that writes here
@@ -79,6 +80,10 @@ class RunFolder:
         return self.root / "evidence.safetensors"
 
     @property
+    def report_html(self) -> Path:
+        return self.root / "report.html"
+
+    @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint"
 
@@ -142,7 +147,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
-        for path in (*made, self.evidence, self.recipe_toml):
+        for path in (*made, self.evidence, self.report_html, self.recipe_toml):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoint, self.events):
             if folder.is_symlink():
