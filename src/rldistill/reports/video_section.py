@@ -7,11 +7,10 @@ from rldistill.core import Acting
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import RldistillError
 from rldistill.reports.evidence_sections import task_of
+from rldistill.reports.film_section import TITLE, film_section
 from rldistill.reports.record import RunRecord, plain_text
-from rldistill.reports.section import Media, Section
+from rldistill.reports.section import Section
 from rldistill.reports.video import VideoSettings, film
-
-TITLE = "Side by side"
 
 
 def video_section(
@@ -30,14 +29,14 @@ def video_section(
         vecnormalize: statistics of the teacher's observation normaliser; None: the run's own.
     """
     try:
-        return Section(TITLE, media=(_filmed(run, teacher, task, vecnormalize),))
+        return _filmed(run, teacher, task, vecnormalize)
     except (RldistillError, OSError) as error:
         return Section(TITLE, (f"There is no video: {plain_text(error)}.",))
 
 
 def _filmed(
     run: RunRecord, teacher: Path | None, task: TaskSpec | None, vecnormalize: Path | None
-) -> Media:
+) -> Section:
     settings = VideoSettings(
         student_act=_acting(run.student.get("student_act")),
         teacher_act=_acting(run.recipe.get("teacher_act")),
@@ -51,9 +50,7 @@ def _filmed(
         raise RldistillError(f"{spec.id} names a module, which is code; give --import MODULE")
     with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
         made = film(str(run.root), str(source), spec, Path(folder) / "both.mp4", settings)
-        return Media(
-            TITLE, made.sentence(), "video/mp4", made.path.read_bytes(), None, made.sentence()
-        )
+        return film_section(made)
 
 
 def _acting(said: object) -> Acting:
