@@ -69,7 +69,7 @@ def _ranges(values: Array) -> tuple[Array, Array, Array]:
 
 
 def _along(evidence: RunEvidence, rows: Array, column: int) -> Chart:
-    states, name = evidence.states, str(evidence.feature_names[column])
+    states, name = evidence.states, evidence.feature_names[column].heading
     values = states.features[rows, column]
     place, low, high = _ranges(values)
     regions = [
