@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rldistill.recipes.export import Exported, export_policy
     from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
+    from rldistill.reports.write import report
     from rldistill.students.build import make_student
     from rldistill.students.multitask import TaskPart, make_multitask_student
     from rldistill.teachers.load import load_policy, load_teacher
@@ -56,6 +57,7 @@ __all__ = [
     "load_teacher",
     "make_multitask_student",
     "make_student",
+    "report",
     "resume",
     "verdict",
 ]
@@ -85,6 +87,7 @@ _HOMES = {
     "load_teacher": "rldistill.teachers.load",
     "make_multitask_student": "rldistill.students.multitask",
     "make_student": "rldistill.students.build",
+    "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
 }

@@ -16,6 +16,8 @@ COMMANDS = {
     "train": "train a teacher: a Q-network on one task, or on several together",
     "follow": "distil a teacher while it is still learning",
     "evaluate": "measure a policy, alone or against its teacher",
+    "report": "one page on a run, or on several",
+    "compare": "which of several runs is better, paired by seed where that can be",
     "video": "film teacher and student side by side",
     "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
     "starts": "record states that evaluations can start from",
