@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 
+from rldistill.reports import page
+
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here has to outlast a power cut."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not drawn, for tests that are about something else: it takes seconds."""
+    monkeypatch.setattr(page, "to_svg", lambda figure, prefix, label: "<svg></svg>")
 
 
 @pytest.fixture(scope="session")

@@ -102,14 +102,14 @@ def rows(page: Any) -> list[list[str]]:
 def test_a_click_sorts_and_a_second_one_turns_it_round(opened: Any, several: Path) -> None:
     """By number and not by text, what does not apply last; the header says how."""
     with opened(several) as page:
-        head = page.locator("[data-interactive] th", has_text="fraction").first
+        head = page.locator("[data-interactive] th", has_text="steps").first
         for direction, reverse in (("ascending", False), ("descending", True)):
             head.locator("button").click()
             assert head.get_attribute("aria-sort") == direction
-            values = [row[4] for row in rows(page)]
-            numbers = [float(value) for value in values if value != "-"]
+            values = [row[13] for row in rows(page)]
+            numbers = [int(value.replace(",", "")) for value in values if value != "-"]
             assert numbers == sorted(numbers, reverse=reverse)
-            assert len(set(numbers)) > 3
+            assert set(numbers) == {900, 5900, 10900}
             assert values[-1] == "-"
 
 
