@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.explain.explain import ExplainSettings, explain_policy
+    from rldistill.explain.explanation import Explanation
+    from rldistill.explain.verify import Proof, Question, verify_tree
+    from rldistill.explain.write import write_explanation
     from rldistill.methods.method import Method
     from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
@@ -33,7 +37,11 @@ __all__ = [
     "Advice",
     "Answers",
     "EvaluationSettings",
+    "ExplainSettings",
+    "Explanation",
     "Method",
+    "Proof",
+    "Question",
     "RldistillError",
     "Run",
     "Settings",
@@ -42,11 +50,14 @@ __all__ = [
     "advise",
     "distill",
     "evaluate",
+    "explain_policy",
     "load_policy",
     "load_teacher",
     "make_student",
     "resume",
     "verdict",
+    "verify_tree",
+    "write_explanation",
 ]
 
 # Where each public name lives: what the imports above say, for the interpreter.
@@ -55,7 +66,11 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "ExplainSettings": "rldistill.explain.explain",
+    "Explanation": "rldistill.explain.explanation",
     "Method": "rldistill.methods.method",
+    "Proof": "rldistill.explain.verify",
+    "Question": "rldistill.explain.verify",
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
@@ -64,11 +79,14 @@ _HOMES = {
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
+    "explain_policy": "rldistill.explain.explain",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
+    "verify_tree": "rldistill.explain.verify",
+    "write_explanation": "rldistill.explain.write",
 }
 
 

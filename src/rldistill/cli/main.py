@@ -14,6 +14,7 @@ from rldistill.errors import RldistillError, UsageError, did_you_mean
 COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
     "evaluate": "measure a policy, alone or against its teacher",
+    "explain": "a policy in words and pictures; proofs of what a tree can do",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
     0: done. 1: something went wrong (the message says what to do). 2: wrong usage. 3: --check and
-    the verdict is not `holds`. 130: interrupted (Ctrl-C), 143: terminated; the run is saved.
+    the verdict is not `holds`, or a claim of explain --verify does not. 130: interrupted (Ctrl-C),
+    143: terminated; the run is saved.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help", "help"):

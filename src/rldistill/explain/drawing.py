@@ -200,13 +200,14 @@ def _branches(picture: Picture, layout: _Layout, node: int, columns: Columns) ->
     depth = layout.depth[node]
     x0, x1, y0 = edges[depth] + widths[depth], edges[depth + 1], _middle(layout, node)
     found: list[str] = []
-    for child, word in ((int(tree.left[node]), "yes"), (int(tree.right[node]), "no")):
+    children = ((int(tree.left[node]), "yes", -5.0), (int(tree.right[node]), "no", 12.0))
+    for child, word, above in children:
         y1, half = _middle(layout, child), (x0 + x1) / 2
         thick = 1.0 + (WIDEST_LINE - 1.0) * float(picture.shares[child])
         found.append(
             f'<path class="branch" stroke-width="{thick:.2f}" '
             f'd="M{x0:.1f} {y0:.1f}C{half:.1f} {y0:.1f} {half:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"/>'
-            f'<text class="small word" x="{x1 - 5:.1f}" y="{y1 - 5:.1f}">{word}</text>'
+            f'<text class="small word" x="{x1 - 5:.1f}" y="{y1 + above:.1f}">{word}</text>'
         )
     return "".join(found)
 

@@ -96,12 +96,14 @@ def _subtitle(explanation: Explanation) -> str:
             f"it does what {explanation.policy} does in {percent(explanation.surrogate.fidelity)}"
         )
         parts = [f"{faithful} of steps"]
+        parts.append(f"left to play it returns {explanation.surrogate.returns.value:.4g}")
     else:
         merged = explanation.num_leaves - len(explanation.regions)
         parts = [f"{explanation.num_leaves} leaves"]
         parts += [f"{merged} merged into neighbours of the same action"] if merged else []
     returns = explanation.returns
-    parts.append(f"return {returns.value:.4g} over {explanation.episodes} episodes")
+    of = "" if explanation.surrogate is None else f"{explanation.policy}'s "
+    parts.append(f"{of}return {returns.value:.4g} over {explanation.episodes} episodes")
     return "; ".join(parts)
 
 

@@ -1,5 +1,6 @@
 """A tree that stands for a policy which is none, and how faithfully it does."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,7 +16,8 @@ from rldistill.maths import stats
 from rldistill.maths.stats import Estimate
 from rldistill.students.cart import fit_cart
 from rldistill.students.tree import TreeArrays
-from rldistill.students.tree_module import TreeModule
+from rldistill.students.tree_module import TreeModule, count
+from rldistill.students.tree_specs import GROWTHS, TreeSpec
 from rldistill.students.tree_targets import targets_of
 
 Array = np.ndarray[Any, Any]
@@ -74,17 +76,18 @@ def fit_surrogate(policy: NetworkPolicy, played: Played, leaves: int, where: Sta
 
 def policy_of_tree(tree: TreeArrays, like: PolicyInfo) -> NetworkPolicy:
     """A tree as a policy with the spaces and the head of another."""
-    count = tree.num_nodes
+    spec = TreeSpec(GROWTHS["tree"], max(tree.num_leaves, 2))
+    module = TreeModule(spec, math.prod(like.observation_shape), tree)
     info = PolicyInfo(
-        name=f"tree:{tree.num_leaves}",
+        name=str(spec),
         framework="rldistill",
         observation_shape=like.observation_shape,
         head=like.head,
-        acting_parameters=count,
-        parameters=count,
+        acting_parameters=count(module),
+        parameters=count(module),
         source=f"a surrogate of {like.name}",
     )
-    return NetworkPolicy(TreeModule(tree), info)
+    return NetworkPolicy(module, info)
 
 
 @torch.no_grad()
