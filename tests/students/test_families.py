@@ -19,7 +19,22 @@ from rldistill.train.students import choose_student
 
 FLAT = spaces.Box(-1, 1, (6,))
 # A spec and what it sees: at least one of every family, see the first test.
-CASES = [("mlp:8,relu", FLAT), ("mlp:8,clip=5", FLAT), ("mlp:linear", FLAT)]
+FRAMES = spaces.Box(0, 255, (4, 40, 44), np.uint8)
+PICTURE = spaces.Box(0, 255, (12, 11, 3), np.uint8)
+GRID = spaces.Box(0, 1, (10, 10, 10), np.bool_)
+CASES = [
+    ("mlp:8,relu", FLAT),
+    ("mlp:8,clip=5", FLAT),
+    ("mlp:linear", FLAT),
+    ("mlp:8", PICTURE),
+    ("nature:4%", FRAMES),
+    ("nature:7%,tanh,layernorm,init=torch", FRAMES),
+    ("minatar", GRID),
+    ("cnn:6x3s2,5x2p1,fc9,fc7", PICTURE),
+    ("cnn:6x3", PICTURE),
+    ("impala:small", GRID),
+    ("impala:3,4,fc8,init=orthogonal", PICTURE),
+]
 each_case = pytest.mark.parametrize(("spec", "sees"), CASES, ids=[spec for spec, _ in CASES])
 ACTS = spaces.Discrete(3)
 
@@ -36,7 +51,8 @@ def student_of(spec: str, sees: spaces.Box) -> NetworkPolicy:
 
 def states(sees: spaces.Box, count: int) -> torch.Tensor:
     sees.seed(count)
-    return torch.from_numpy(np.stack([sees.sample() for _ in range(count)]))
+    drawn = np.stack([sees.sample() for _ in range(count)])
+    return torch.from_numpy(drawn if drawn.dtype != np.bool_ else drawn.astype(np.float32))
 
 
 def test_every_family_has_a_case_and_every_name_one_family():
@@ -113,7 +129,7 @@ def test_folding_leaves_the_network_as_it_was(spec, sees):
 def test_the_count_is_that_of_the_parameters_and_kept_statistics(spec, sees):
     student = make_student(spec, sees, ACTS)
     parameters = sum(p.numel() for p in student.module.parameters())
-    kept = 2 * 6 if "clip" in spec else 0
+    kept = 2 * 6 if "clip" in spec else 0  # mean and deviation of each input
     assert student.info.parameters == parameters + kept
 
 
@@ -147,7 +163,7 @@ def test_a_card_with_other_shapes_is_refused(tmp_path, spec, sees, shape):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mpl:32", r"unknown family 'mpl'; known: mlp.* Did you mean mlp\?"),
+        ("mpl:32", r"unknown family 'mpl'; known: mlp, .*minatar.*Did you mean mlp"),
         ("", "unknown family ''"),
         (":", "unknown family ''"),
         ("mlp:" + "9" * 5000, "at most 1000 characters"),

@@ -38,8 +38,9 @@ class Flags:
     task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
     student: Annotated[str | None, option("SPEC")] = None
-    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu.
-    Default: an MLP of at most a tenth of the teacher's parameters."""
+    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu; for pixels
+    nature:25%, impala:small, minatar or cnn:16x8s4,32x4s2,fc256.
+    Default: at most a tenth of the teacher's parameters, an MLP or for pixels convolutions."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table; `rldistill methods` lists them and marks the default."""
     steps: Annotated[int | None, option("N"), whole_number("--steps")] = None

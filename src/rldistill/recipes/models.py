@@ -56,7 +56,7 @@ class Recipe(BaseModel):
     num_envs: int | None = Field(default=None, ge=1, le=65_536)
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    backend: Literal["auto", "envpool", "gymnasium", "ale", "minatar"] = "auto"
     env_kwargs: dict[str, Any] = Field(default_factory=dict)
     wrapper: str | None = None
     imports: tuple[str, ...] = ()

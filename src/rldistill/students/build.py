@@ -9,12 +9,8 @@ from gymnasium import spaces
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
 from rldistill.errors import TaskError
 from rldistill.students.families import StudentSpec, family_of, parse_spec, require_family
-from rldistill.students.mlp import Mlp, output_sizes
+from rldistill.students.mlp import Mlp
 from rldistill.students.specs import MlpSpec
-
-# The default student has at most one part in this many of its teacher's acting parameters.
-SHARE_OF_TEACHER = 10
-SMALLEST_WIDTH = 4
 
 
 def make_student(
@@ -77,21 +73,3 @@ def another_like(student: NetworkPolicy) -> NetworkPolicy:
         module = Mlp(MlpSpec(hidden=(64, 64)), num_inputs, student.info.head)
     info = replace(student.info, name=str(module.spec), fingerprint="", source="", notes=())
     return NetworkPolicy(module.to(student.device), info)
-
-
-def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:
-    """Two equal hidden layers with at most a tenth of the teacher's acting parameters.
-
-    The largest width w with w (O + 1) + w (w + 1) + n (w + 1) + s <= teacher_parameters / 10,
-    where n is the width of the last layer and s counts the parameters beside the layers (a
-    Gaussian policy's log standard deviations). Never below 4 wide, whatever the teacher.
-
-    >>> from rldistill.core import CategoricalHead
-    >>> str(default_spec(8, CategoricalHead(4), 4996))
-    'mlp:16,16'
-    """
-    n, s = output_sizes(head)
-    b, c = num_inputs + 2 + n, n + s - teacher_parameters // SHARE_OF_TEACHER
-    # Exact in integers: w = floor((-b + sqrt(b^2 - 4 c)) / 2), and b >= 0.
-    width = (math.isqrt(max(b * b - 4 * c, 0)) - b) // 2
-    return MlpSpec(hidden=(max(width, SMALLEST_WIDTH),) * 2)

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import mlp, tree_module
+from rldistill.students import cnn, impala, mlp, tree_module
+from rldistill.students.cnn_specs import CnnSpec, parse_cnn
+from rldistill.students.impala import ImpalaSpec, parse_impala
 from rldistill.students.specs import MlpSpec, parse_mlp
 from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
 
@@ -73,6 +75,11 @@ class Family(Generic[S, N]):
     grown: bool = False
 
 
+def num_weights(network: nn.Module) -> int:
+    """Numbers that a network without statistics acts with: its parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 MLP = Family(
     names=("mlp", "linear"),
     example="mlp:32,32",
@@ -104,7 +111,37 @@ TREE = Family(
     empty=tree_module.empty,
     grown=True,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, TREE)
+CNN = Family(
+    names=("nature", "cnn", "minatar"),
+    example="nature:25%",
+    spec=CnnSpec,
+    network=cnn.Cnn,
+    parse=parse_cnn,
+    build=cnn.build,
+    fresh=cnn.fresh,
+    fit_inputs=cnn.fit_inputs,
+    scale_outputs=cnn.scale_outputs,
+    count=num_weights,
+    fold=cnn.fold,
+    details=cnn.details,
+    empty=cnn.empty,
+)
+IMPALA = Family(
+    names=("impala",),
+    example="impala:small",
+    spec=ImpalaSpec,
+    network=impala.Impala,
+    parse=parse_impala,
+    build=impala.build,
+    fresh=impala.fresh,
+    fit_inputs=cnn.fit_inputs,
+    scale_outputs=impala.scale_outputs,
+    count=num_weights,
+    fold=impala.fold,
+    details=impala.details,
+    empty=impala.empty,
+)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)

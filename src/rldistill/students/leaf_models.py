@@ -11,6 +11,9 @@ from rldistill.students.tree_targets import Targets
 Array = np.ndarray[Any, Any]
 RIDGE = 1e-4
 SOFTMAX_STEPS = 30
+SQUASHED_STEPS = 8
+# A saturated tanh counts as this steep, so that no step is huge.
+LEAST_SLOPE = 0.2
 
 
 def fit_leaf(z: Array, targets: Targets) -> Array:
@@ -19,17 +22,36 @@ def fit_leaf(z: Array, targets: Targets) -> Array:
     if targets.classes is not None:
         return _softmax(inputs, targets.classes, targets.num_actions, targets.weights)
     assert targets.columns is not None
-    weights = targets.weights
-    if isinstance(targets.head, SquashedGaussianHead):
-        # An error in u moves the action by tanh'(u) = 1 - a^2 of it.
-        actions = targets.columns[:, : targets.num_actions].astype(np.float64)
-        weights = weights * np.maximum((1.0 - actions**2) ** 2, 1e-3).mean(1)
     raw = targets.to_raw(targets.columns).astype(np.float64)
+    model = _least_squares(inputs, raw, targets.weights)
+    if isinstance(targets.head, SquashedGaussianHead):
+        for d in range(targets.num_actions):
+            actions = targets.columns[:, d].astype(np.float64)
+            model[d] = _squashed(inputs, actions, targets.weights, model[d])
+    return model
+
+
+def _least_squares(inputs: Array, told: Array, weights: Array) -> Array:
+    """Ridged weighted least squares: coefficients [K, P] of told [N, K] on inputs [N, P]."""
     weighted = inputs * weights[:, None]
     moments = inputs.T @ weighted
-    ridge = RIDGE * max(float(weights.sum()), 1e-12) * np.eye(inputs.shape[1])
-    ridge[0, 0] = 0.0 if weights.sum() > 0 else 1e-12
-    return np.linalg.solve(moments + ridge, weighted.T @ raw).T
+    # The constant is hardly ridged: just enough for states without any weight.
+    size = RIDGE * max(float(weights.sum()), 1e-12)
+    ridge = size * np.diag([1e-9, *np.ones(inputs.shape[1] - 1)])
+    return np.linalg.solve(moments + ridge, weighted.T @ told).T
+
+
+def _squashed(inputs: Array, actions: Array, weights: Array, start: Array) -> Array:
+    """Least squares of tanh(inputs @ b) against actions: damped Gauss-Newton, the best b seen."""
+    best, model = (np.inf, start), start
+    for _ in range(SQUASHED_STEPS):
+        squashed = np.tanh(inputs @ model)
+        error = float((weights * (squashed - actions) ** 2).sum())
+        best = min(best, (error, model), key=lambda pair: pair[0])
+        slope = np.maximum(1.0 - squashed**2, LEAST_SLOPE)
+        told = inputs @ model + (actions - squashed) / slope
+        model = _least_squares(inputs, told[:, None], weights * slope**2)[0]
+    return best[1]
 
 
 def _softmax(inputs: Array, classes: Array, num_actions: int, weights: Array) -> Array:

@@ -45,7 +45,7 @@ from rldistill.train.students import Chosen, choose_student
 # The first look at a student comes after this many environment steps.
 FIRST_LOOK = 16_384
 # Environments stepped together, where the settings do not say: many where C++ steps them.
-NUM_ENVS = {"envpool": 64, "gymnasium": 16}
+NUM_ENVS = {"envpool": 64, "gymnasium": 16, "ale": 64, "minatar": 64}
 
 
 @final
