@@ -14,12 +14,18 @@ from rldistill.errors import UsageError
 
 if TYPE_CHECKING:
     from rldistill.explain.explanation import Explanation
+    from rldistill.explain.saliency import Saliency
     from rldistill.explain.verify import Proof
 
 # Flags of one of the two uses; the other ones are for both.
 EXPLAINING = ("against", "episodes", "num_envs", "leaves", "features", "vecnormalize", "out")
 PROVING = ("box", "never", "always")
-LEAVES_SHOWN = 12
+LEAVES_SHOWN, CHANGES_SHOWN = 12, 4
+ANSWERS = {
+    "yes": "yes, everywhere in the box: every leaf was looked at",
+    "no": "no",
+    "open": "open: only rounding could decide, at the border of what linear leaves do",
+}
 
 
 @dataclass(frozen=True)
@@ -155,98 +161,83 @@ def show(explanation: "Explanation") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from rldistill.explain.picture import percent
-    from rldistill.explain.write import heading_lines, lost_words, number
+    from rldistill.explain.write import change_lines, heading_lines, lost_words, rule_lines
 
     console = Console()
+
+    def say(line: str, style: str | None = None) -> None:
+        console.print(escape(line), style=style, highlight=False)
+
     for line in heading_lines(explanation):
-        console.print(escape(line), highlight=False)
-    if explanation.regions:
-        table = Table(title="rules, the most used first", title_justify="left")
-        for heading in ("", "rule", "share of steps", "return that follows"):
-            table.add_column(heading)
-        if explanation.against is not None:
-            table.add_column(escape(f"as {explanation.against}"))
-        ordered = sorted(explanation.regions, key=lambda one: -one.share.value)
-        for one in ordered[:LEAVES_SHOWN]:
-            cells = [str(one.number), one.rule.words(explanation.names), percent(one.share)]
-            cells.append(number(one.return_after) if one.visits else "never visited")
-            if one.fidelity is not None:
-                cells.append(percent(one.fidelity) if one.visits else "-")
-            table.add_row(*(escape(cell) for cell in cells))
-        console.print(table)
-        if len(ordered) > LEAVES_SHOWN:
-            rest = 100 * sum(one.share.value for one in ordered[LEAVES_SHOWN:])
-            console.print(
-                f"{len(ordered) - LEAVES_SHOWN} more rules, {rest:.3g} % of steps: all of them "
-                "with --out DIR or --json"
-            )
+        say(line)
+    ordered = explanation.ordered
+    if ordered:
+        say("\nrules, the most used first; with 95 % intervals", "bold")
+    for region in ordered[:LEAVES_SHOWN]:
+        rule, used = rule_lines(region, explanation)
+        say(rule, "cyan")
+        say(used)
+    if len(ordered) > LEAVES_SHOWN:
+        rest = 100 * sum(one.share.value for one in ordered[LEAVES_SHOWN:])
+        say(
+            f"{len(ordered) - LEAVES_SHOWN} more rules for {rest:.3g} % of steps: all of them with "
+            "--out DIR or --json"
+        )
     if explanation.importance:
-        table = Table(title="return lost when shuffled", title_justify="left", show_header=False)
+        say("\nreturn lost when a feature is shuffled; with 95 % intervals", "bold")
+        table = Table.grid(padding=(0, 2))
         for one in explanation.importance:
             table.add_row(escape(one.name), escape(lost_words(one)))
         console.print(table)
-    for line in change_lines(explanation):
-        console.print(escape(line), highlight=False)
-
-
-def change_lines(explanation: "Explanation") -> list[str]:
-    """How near the policy is to doing something else, or where it looks."""
     if explanation.changes is not None:
-        changes = explanation.changes
-        bound = "" if changes.exact else " at most (by search)"
-        median = f"{changes.quantiles[2]:.3g}{bound}"
-        lines = [
-            f"the smallest change that changes the action: median {median} standard deviations, "
-            f"over {changes.states} states; for example"
-        ]
-        return lines + [f"  {one.words(explanation.names)}" for one in changes.examples[:4]]
+        say("")
+        for line in list(change_lines(explanation, explanation.changes))[: 1 + CHANGES_SHOWN]:
+            say(line)
     if explanation.saliency is not None:
-        heat = explanation.saliency.mean_heat
-        row, column = divmod(int(heat.argmax()), heat.shape[1])
-        return [
-            f"hiding the patch around row {row}, column {column} changes its distribution most: "
-            f"{heat.max():.3g} nats on average; the map is in saliency.png (--out DIR)"
-        ]
-    return []
+        say(saliency_line(explanation.saliency))
+
+
+def saliency_line(found: "Saliency") -> str:
+    """Where a policy on pixels looks most."""
+    heat = found.mean_heat
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    return (
+        f"hiding the patch around row {row}, column {column} changes its distribution over actions "
+        f"most: {heat.max():.3g} nats on average; the map is in saliency.png (--out DIR)"
+    )
 
 
 def proof_lines(proof: "Proof") -> list[str]:
     """A proof for people."""
     record = proof.to_json()
-    box = [bound_words(name, *ends) for name, ends in record["box"].items()]
     lines = [
-        f"box        {' and '.join(box) or 'all observations'}",
+        f"box        {proof.box_words}",
         f"reached    {len(proof.leaves)} of {proof.num_leaves} leaves",
     ]
     if proof.claim is not None:
-        words = {
-            "yes": "yes, everywhere in the box: every leaf was looked at",
-            "no": "no",
-            "open": "open: only rounding could decide, at the border between linear leaves",
-        }
-        lines += [f"claim      {proof.claim}", f"answer     {words[proof.answer]}"]
+        lines += [f"claim      {proof.claim}", f"answer     {ANSWERS[proof.answer]}"]
     example = record["counterexample"]
     if example is not None:
-        values = zip(proof.names.features, example["observation"], strict=True)
         action = example["action_name"] or example["action"]
-        lines += [f"example    {', '.join(f'{one.name} {value!r}' for one, value in values)}"]
+        lines += ["example    " + ", ".join(example["words"])]
         lines += [f"           there it does: {action}"]
         if example["outside_space"]:
-            lines += [
-                "           outside the bounds that the task declares; --in-space keeps inside"
-            ]
+            lines += ["           outside of what the task declares; --in-space stays inside"]
     for leaf in record["leaves"][:LEAVES_SHOWN]:
-        inside = [bound_words(name, *ends) for name, ends in leaf["box"].items()]
-        can = " or ".join(leaf["actions"]) if "actions" in leaf else range_words(proof, leaf)
-        lines.append(f"leaf {leaf['leaf']:<5} {can}: {' and '.join(inside) or 'everywhere'}")
+        own = {name: ends for name, ends in leaf["box"].items() if ends != record["box"].get(name)}
+        inside = [bound_words(name, *ends) for name, ends in own.items()]
+        can = action_words(proof, leaf)
+        lines.append(f"leaf {leaf['leaf']:<5} {can}: {' and '.join(inside) or 'all of the box'}")
     if len(proof.leaves) > LEAVES_SHOWN:
         lines.append(f"           {len(proof.leaves) - LEAVES_SHOWN} more leaves: --json has them")
     return lines
 
 
-def range_words(proof: "Proof", leaf: dict[str, Any]) -> str:
-    """What a leaf of continuous actions can do."""
+def action_words(proof: "Proof", leaf: dict[str, Any]) -> str:
+    """What a leaf can do."""
+    if "actions" in leaf:
+        undecided = [f"perhaps {name}" for name in leaf["open"]]
+        return " or ".join([*leaf["actions"], *undecided])
     ends = zip(proof.names.actions, leaf["low"], leaf["high"], strict=True)
     return ", ".join(
         f"{name} {low:.4g}" if low == high else f"{name} {low:.4g} to {high:.4g}"
@@ -255,11 +246,11 @@ def range_words(proof: "Proof", leaf: dict[str, Any]) -> str:
 
 
 def bound_words(name: str, low: float | None, high: float | None) -> str:
-    """A closed interval of one feature.
+    """A closed interval of one feature, for people.
 
     >>> bound_words("angle", None, -0.1), bound_words("angle", 0.0, 1.0)
     ('angle <= -0.1', '0 <= angle <= 1')
     """
     if low is None:
-        return f"{name} <= {high:.9g}"
-    return f"{name} >= {low:.9g}" if high is None else f"{low:.9g} <= {name} <= {high:.9g}"
+        return f"{name} <= {high:.6g}"
+    return f"{name} >= {low:.6g}" if high is None else f"{low:.6g} <= {name} <= {high:.6g}"

@@ -22,8 +22,8 @@ from rldistill.explain.regions import Region, overall, regions_of
 from rldistill.explain.rules import rules_of
 from rldistill.explain.saliency import saliency
 from rldistill.explain.simplify import simplified
-from rldistill.explain.subject import load_subject, tree_of
-from rldistill.explain.surrogate import Surrogate, fit_surrogate, policy_of_tree
+from rldistill.explain.subject import load_subject, policy_of_tree, tree_of
+from rldistill.explain.surrogate import Surrogate, fit_surrogate
 from rldistill.maths import stats
 from rldistill.students.tree import LEAF, TreeArrays
 

@@ -100,7 +100,7 @@ def _subtitle(explanation: Explanation) -> str:
     else:
         merged = explanation.num_leaves - len(explanation.regions)
         parts = [f"{explanation.num_leaves} leaves"]
-        parts += [f"{merged} merged into neighbours of the same action"] if merged else []
+        parts += [f"{merged} of them merged into neighbours that do the same"] if merged else []
     returns = explanation.returns
     of = "" if explanation.surrogate is None else f"{explanation.policy}'s "
     parts.append(f"{of}return {returns.value:.4g} over {explanation.episodes} episodes")

@@ -1,12 +1,14 @@
 """The policy that is explained, and the tree in it where it is one."""
 
+import math
 from pathlib import Path
 
-from rldistill.core import NetworkPolicy
+from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import TaskError, between
 from rldistill.students.tree import TreeArrays
-from rldistill.students.tree_module import TreeModule
+from rldistill.students.tree_module import TreeModule, count
+from rldistill.students.tree_specs import GROWTHS, TreeSpec
 from rldistill.teachers.load import load_teacher
 
 
@@ -47,3 +49,19 @@ def require_tree(policy: NetworkPolicy, info: TaskInfo) -> TreeArrays:
             f"distil it first: rldistill distill ... --task {info.id} --student tree:32"
         )
     return tree
+
+
+def policy_of_tree(tree: TreeArrays, like: PolicyInfo) -> NetworkPolicy:
+    """A tree as a policy with the spaces and the head of another."""
+    spec = TreeSpec(GROWTHS["tree"], max(tree.num_leaves, 2))
+    module = TreeModule(spec, math.prod(like.observation_shape), tree)
+    info = PolicyInfo(
+        name=str(spec),
+        framework="rldistill",
+        observation_shape=like.observation_shape,
+        head=like.head,
+        acting_parameters=count(module),
+        parameters=count(module),
+        source=f"a surrogate of {like.name}",
+    )
+    return NetworkPolicy(module, info)

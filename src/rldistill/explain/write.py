@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rldistill.errors import RunFolderError
-from rldistill.explain.explanation import Explanation
+from rldistill.explain.explanation import Changes, Explanation
 from rldistill.explain.importance import Importance
 from rldistill.explain.picture import percent
 from rldistill.explain.regions import Region
@@ -66,25 +66,32 @@ def text_lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as plain text, how faithful it is first."""
     yield from heading_lines(explanation)
     if explanation.regions:
-        yield ""
-        yield "Rules, the most used first (share of steps, mean return that follows, 95 % intervals)"
-        for region in sorted(explanation.regions, key=lambda one: -one.share.value):
-            yield ""
-            yield f"{region.number}. {region.rule.words(explanation.names)}"
-            yield f"   {usage(region, explanation.against)}"
+        yield from ("", "Rules, the most used first; with 95 % intervals")
+        for region in explanation.ordered:
+            yield from ("", *rule_lines(region, explanation))
     if explanation.importance:
-        yield ""
-        yield "Return lost when a feature is shuffled (95 % intervals)"
+        yield from ("", "Return lost when a feature is shuffled; with 95 % intervals")
         yield from (f"  {one.name}: {lost_words(one)}" for one in explanation.importance)
     if explanation.changes is not None:
-        changes = explanation.changes
-        how = "exact" if changes.exact else "by search: upper bounds"
         yield ""
-        yield (
-            f"Smallest changes that change the action ({how}; sd: standard deviation over the "
-            f"{explanation.states:,} steps played); median {changes.quantiles[2]:.3g} sd"
-        )
-        yield from (f"  {one.words(explanation.names)}" for one in changes.examples)
+        yield from change_lines(explanation, explanation.changes)
+
+
+def rule_lines(region: Region, explanation: Explanation) -> tuple[str, str]:
+    """A rule, and how it is used."""
+    rule = region.rule.words(explanation.names)
+    return f"{region.number}. {rule}", f"   {usage(region, explanation.against)}"
+
+
+def change_lines(explanation: Explanation, changes: Changes) -> Iterator[str]:
+    """How near the policy is to doing something else."""
+    how = "exact" if changes.exact else "by search: upper bounds"
+    yield (
+        f"Smallest changes of an observation that change the action ({how}), in standard "
+        f"deviations (sd) of its features: median {changes.quantiles[2]:.3g} sd over "
+        f"{changes.states} states; for example"
+    )
+    yield from (f"  {one.words(explanation.names)}" for one in changes.examples)
 
 
 def heading_lines(explanation: Explanation) -> Iterator[str]:
@@ -97,8 +104,8 @@ def heading_lines(explanation: Explanation) -> Iterator[str]:
     if surrogate is not None:
         yield (
             f"The rules are those of a surrogate tree of {surrogate.tree.num_leaves} leaves. It "
-            f"does what {explanation.policy} does in {percent(surrogate.fidelity)} of steps (episodes "
-            "that it was not fitted to)."
+            f"does what {explanation.policy} does in {percent(surrogate.fidelity)} of steps, "
+            "counted on episodes that it was not fitted to."
         )
         yield (
             f"Left to play by itself it returns {number(surrogate.returns)}: it describes "
@@ -106,7 +113,7 @@ def heading_lines(explanation: Explanation) -> Iterator[str]:
         )
     elif explanation.is_tree:
         merged = explanation.num_leaves - len(explanation.regions)
-        said = f"; {merged} are merged into neighbours of the same action" if merged else ""
+        said = f", {merged} of them merged into neighbours that do the same" if merged else ""
         yield f"The rules are the policy itself: a tree of {explanation.num_leaves} leaves{said}."
     if explanation.agreement is not None:
         yield (
