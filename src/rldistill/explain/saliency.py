@@ -110,7 +110,7 @@ def _comparison(policy: NetworkPolicy, intact: Array) -> Callable[[Array], Array
             found: Tensor = categorical.kl(ours.logits / heat, theirs.logits / heat)
         else:
             found = continuous_loss("kl", head, ours, theirs)
-        return found.double().numpy()
+        return found.double().clamp(min=0.0).numpy()  # below 0 is rounding
 
     return compare
 
