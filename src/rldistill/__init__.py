@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from rldistill.explain.explanation import Explanation
     from rldistill.explain.verify import Proof, Question, verify_tree
     from rldistill.explain.write import write_explanation
+    from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
+    from rldistill.recipes.export import Exported, export_policy
+    from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
     from rldistill.teachers.load import load_policy, load_teacher
@@ -39,6 +42,9 @@ __all__ = [
     "EvaluationSettings",
     "ExplainSettings",
     "Explanation",
+    "ExportSettings",
+    "Exported",
+    "ExportedPolicy",
     "Method",
     "Proof",
     "Question",
@@ -51,6 +57,8 @@ __all__ = [
     "distill",
     "evaluate",
     "explain_policy",
+    "export_policy",
+    "load_exported",
     "load_policy",
     "load_teacher",
     "make_student",
@@ -68,6 +76,9 @@ _HOMES = {
     "EvaluationSettings": "rldistill.evaluation.evaluate",
     "ExplainSettings": "rldistill.explain.explain",
     "Explanation": "rldistill.explain.explanation",
+    "ExportSettings": "rldistill.recipes.export_scene",
+    "Exported": "rldistill.recipes.export",
+    "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",
     "Proof": "rldistill.explain.verify",
     "Question": "rldistill.explain.verify",
@@ -80,6 +91,8 @@ _HOMES = {
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
     "explain_policy": "rldistill.explain.explain",
+    "export_policy": "rldistill.recipes.export",
+    "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",
