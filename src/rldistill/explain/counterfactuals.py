@@ -56,7 +56,7 @@ class Counterfactual:
             + (f" {names.features[i].unit}" if names.features[i].unit else "")
             for i in np.flatnonzero(self.observation != self.changed).tolist()
         ]
-        old, new = (action_words(names.actions, one) for one in (self.action, self.new_action))
+        old, new = (action_words(names, one) for one in (self.action, self.new_action))
         return f"{', '.join(parts)} ({self.distance:.3g} sd): {old} -> {new}"
 
     def to_json(self, names: TaskNames) -> dict[str, Any]:

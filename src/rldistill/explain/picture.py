@@ -1,6 +1,7 @@
 """The picture of an explanation: words and colours for every node."""
 
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ Array = np.ndarray[Any, Any]
 # Continuous actions of more dimensions are drawn as numbers alone.
 MOST_NAMED = 2
 LONGEST_LABEL = 64
+_NUMBER = re.compile(r".* (-?\d[^ ]*)")
 
 
 def picture_of(explanation: Explanation, tree: TreeArrays, observations: Array) -> Explanation:
@@ -79,7 +81,8 @@ def _label(action: str) -> str:
     """The words of an action, shortened to what a node can hold."""
     parts = action.split(", ")
     if len(parts) > MOST_NAMED and " = " not in action:
-        action = f"[{', '.join(part.rpartition(' ')[2] for part in parts)}]"
+        numbers = [_NUMBER.search(part) for part in parts]
+        action = f"[{', '.join(number[1] for number in numbers if number)}]"
     return action if len(action) <= LONGEST_LABEL else f"{action[: LONGEST_LABEL - 3]}..."
 
 

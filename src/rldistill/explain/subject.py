@@ -1,7 +1,11 @@
 """The policy that is explained, and the tree in it where it is one."""
 
+import dataclasses
 import math
 from pathlib import Path
+from typing import final
+
+from torch import Tensor, nn
 
 from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.envs.spec import TaskInfo
@@ -65,3 +69,24 @@ def policy_of_tree(tree: TreeArrays, like: PolicyInfo) -> NetworkPolicy:
         source=f"a surrogate of {like.name}",
     )
     return NetworkPolicy(module, info)
+
+
+@final
+class _Reshaped(nn.Module):
+    """A network that takes its observations flat, or as they are."""
+
+    def __init__(self, inner: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.inner, self.shape = inner, shape
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return self.inner(observations.reshape(len(observations), *self.shape))
+
+
+def flat(policy: NetworkPolicy) -> NetworkPolicy:
+    """The same policy with its observation as one row of numbers."""
+    shape = policy.info.observation_shape
+    if len(shape) == 1:
+        return policy
+    info = dataclasses.replace(policy.info, observation_shape=(math.prod(shape),))
+    return NetworkPolicy(_Reshaped(policy.module, shape), info)
