@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.explain.explain import ExplainSettings, explain_policy
+    from rldistill.explain.explanation import Explanation
+    from rldistill.explain.verify import Proof, Question, verify_tree
+    from rldistill.explain.write import write_explanation
     from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
     from rldistill.recipes.export import Exported, export_policy
@@ -38,10 +42,14 @@ __all__ = [
     "Advice",
     "Answers",
     "EvaluationSettings",
+    "ExplainSettings",
+    "Explanation",
     "ExportSettings",
     "Exported",
     "ExportedPolicy",
     "Method",
+    "Proof",
+    "Question",
     "RldistillError",
     "Run",
     "Settings",
@@ -51,6 +59,7 @@ __all__ = [
     "advise",
     "distill",
     "evaluate",
+    "explain_policy",
     "export_policy",
     "load_exported",
     "load_policy",
@@ -60,6 +69,8 @@ __all__ = [
     "report",
     "resume",
     "verdict",
+    "verify_tree",
+    "write_explanation",
 ]
 
 # Where each public name lives: what the imports above say, for the interpreter.
@@ -68,10 +79,14 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "ExplainSettings": "rldistill.explain.explain",
+    "Explanation": "rldistill.explain.explanation",
     "ExportSettings": "rldistill.recipes.export_scene",
     "Exported": "rldistill.recipes.export",
     "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",
+    "Proof": "rldistill.explain.verify",
+    "Question": "rldistill.explain.verify",
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
@@ -81,6 +96,7 @@ _HOMES = {
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
+    "explain_policy": "rldistill.explain.explain",
     "export_policy": "rldistill.recipes.export",
     "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
@@ -90,6 +106,8 @@ _HOMES = {
     "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
+    "verify_tree": "rldistill.explain.verify",
+    "write_explanation": "rldistill.explain.write",
 }
 
 
