@@ -73,8 +73,8 @@ def _opening(subject: Subject) -> list[str]:
         " * gives NAME_OK, or one of the codes below and leaves action as it was. Do not compile",
         " * it with -ffast-math: that removes the check for NaN.",
         " */",
-        "#ifndef NAME_H",
-        "#define NAME_H",
+        f"#ifndef {subject.name.upper()}_H",
+        f"#define {subject.name.upper()}_H",
         "",
         *includes,
         "",
@@ -100,6 +100,7 @@ def _types(subject: Subject, writer: CWriter) -> list[str]:
         f"    NAME_{code} = {number},{f' /* {text} */' if text else ''}"
         for number, (code, text) in enumerate(ERRORS.items())
     ]
+    codes[-1] = codes[-1].replace(",", "", 1)
     return [
         "enum {",
         *(f"    {line}" for line in counts),

@@ -77,7 +77,7 @@ def write_contract(
         "format": FORMAT,
         "version": VERSION,
         "file": {
-            "name": target.file_name(subject),
+            "name": target.file_name(subject.name, subject.precision),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         },

@@ -94,10 +94,11 @@ class Target:
             known = ", ".join(self.outputs)
             raise SettingError(f"--to {self.name} has no output {output}; it has {known}")
 
-    def file_name(self, subject: Subject) -> str:
-        """The name of its file.
+    def file_name(self, name: str, precision: str) -> str:
+        """What its file is called; fp32 is not named: it is what most will look for.
 
-        fp32 is not named: it is what most will look for.
+        >>> from rldistill.exporters.targets import TARGETS
+        >>> TARGETS[0].file_name("lander", "int8")
+        'lander.int8.onnx'
         """
-        middle = "" if subject.precision is Precision.FP32 else f".{subject.precision}"
-        return f"{subject.name}{middle}{self.suffix}"
+        return f"{name}{'' if precision == Precision.FP32 else f'.{precision}'}{self.suffix}"
