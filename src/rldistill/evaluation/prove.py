@@ -4,15 +4,15 @@ Screening and confirming never share an episode, and no seed is played twice in 
 judges a candidate has not chosen it.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, final
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 import torch
 
-from rldistill.core import Acting, Policy
-from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.core import Acting, NetworkPolicy, Policy
+from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
 from rldistill.evaluation.scores import (
     Actor,
     Arena,
@@ -62,6 +62,22 @@ class Look:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Halving:
+    """Who won a successive halving.
+
+    Attributes:
+        best: its place among the students.
+        mean: of its returns in the rounds that chose it, which flatter it.
+        episodes: how many those were.
+    """
+
+    best: int
+    mean: float
+    episodes: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Reference:
     """What one round of teacher and random policy returned: what screening compares with.
 
@@ -92,13 +108,30 @@ class Reference:
 class Contestants:
     """The teacher and how it and its students act."""
 
-    teacher: Policy
+    teacher: NetworkPolicy
     teacher_act: Acting
     student_act: Acting
     device: torch.device
 
     def __post_init__(self) -> None:
         require_acting(self.teacher, self.teacher_act, "teacher_act")
+
+
+class Measured(NamedTuple):
+    """What fresh episodes after the stop showed.
+
+    Attributes:
+        verdict: the word, and numbers of these episodes.
+        alike: agreement on the states of the first round.
+        rounds: of student, teacher and random policy, round by round; the states visited by the
+            first two are kept in the first round.
+        compared: the two policies on the student's states of that round, and on the teacher's.
+    """
+
+    verdict: Verdict
+    alike: AgreementPair
+    rounds: tuple[tuple[Round, Round, Round], ...]
+    compared: tuple[Comparison, Comparison]
 
 
 @final
@@ -118,6 +151,16 @@ class Prover:
         self.trial = SequentialVerdict(floor=floor)
         self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
+
+    def change_teacher(self, teacher: Policy) -> None:
+        """Judge against another version of the teacher from here on.
+
+        What was played against the one before says nothing of this one, so no candidate may have
+        been tested yet.
+        """
+        assert self.trial.episodes == 0, "a run whose teacher moves is judged at its end alone"
+        self.contestants = replace(self.contestants, teacher=teacher)
+        self.reference = None
 
     def compare_teacher(self) -> Reference:
         """Teacher and random policy over one round; played once per run."""
@@ -173,24 +216,43 @@ class Prover:
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
             )
 
+    def halve(self, students: Sequence[Policy]) -> Halving:
+        """Successive halving: all play one round, the better half goes on to the next.
+
+        The students of a round play from the same fresh seeds; who goes on is decided by the mean
+        over all rounds so far.
+
+        Source: Karnin et al. 2013; Bastani et al. 2018 choose their tree so.
+        """
+        returns = {i: np.zeros(0) for i in range(len(students))}
+        while len(returns) > 1:
+            seed = self.arena.next_seed()
+            for i in returns:
+                played = self.arena.play(self._student(students[i], seed), seed).returns
+                returns[i] = np.concatenate([returns[i], played])
+            best_first = sorted(returns, key=lambda i: -float(returns[i].mean()))
+            returns = {i: returns[i] for i in best_first[: (len(best_first) + 1) // 2]}
+        best, played = next(iter(returns.items()))
+        return Halving(best, float(played.mean()) if len(played) else 0.0, len(played))
+
     def next_candidate(self) -> None:
         """Go on to the next candidate, with half the error rate, unless this one is untouched."""
         if self.trial.episodes > 0:
             self.trial = self.trial.next_candidate()
 
-    def measure(self, student: Policy) -> tuple[Verdict, AgreementPair]:
+    def measure(self, student: Policy) -> Measured:
         """Play fresh episodes after the stop and conclude: the printed numbers come from these."""
         rounds = -(-MEASURE_EPISODES // self.arena.num_envs)
-        played = [self.play_three(student, keep=not i) for i in range(rounds)]
+        played = tuple(self.play_three(student, keep=not i) for i in range(rounds))
         s, t, r = (np.concatenate([three[i].returns for three in played]) for i in range(3))
         verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
         who = self.contestants
-        states = (played[0][i].observations for i in (0, 1))
+        visited = (torch.from_numpy(played[0][i].observations) for i in (0, 1))
         on_student, on_teacher = (
-            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device))
-            for seen in states
+            compare(who.teacher, student, seen.to(who.device)) for seen in visited
         )
-        return verdict, AgreementPair(on_student, on_teacher)
+        alike = AgreementPair(on_student.summary(), on_teacher.summary())
+        return Measured(verdict, alike, played, (on_student, on_teacher))
 
     def play_three(self, student: Policy, keep: bool = False) -> tuple[Round, Round, Round]:
         """One round each of student, teacher and random policy, from the same fresh seeds."""
