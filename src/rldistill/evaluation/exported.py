@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldistill.core import Acting, Categorical, Deterministic, Distribution, Policy, PolicyInfo
+from rldistill.core import (
+    Acting,
+    Categorical,
+    Deterministic,
+    Distribution,
+    NetworkPolicy,
+    Policy,
+    PolicyInfo,
+)
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import TaskError
@@ -87,7 +95,7 @@ def record_observations(
 
 def prove_exported(
     exported: ExportedActor,
-    against: Policy,
+    against: NetworkPolicy,
     task: tuple[TaskSpec, TaskInfo],
     floor: float,
     acting: tuple[Acting, int],

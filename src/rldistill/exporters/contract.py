@@ -86,7 +86,7 @@ def write_contract(
         "output": str(subject.output),
         "inputs": [_port(port) for port in subject.ports.inputs],
         "outputs": [_port(port) for port in subject.ports.outputs],
-        "observation": _observation(subject.policy, background),
+        "observation": _observation(subject.policy, subject.ports.inputs[0].dtype, background),
         "normaliser": _normaliser(subject.policy),
         "action": _action(subject.policy, background),
         "mask": None,
@@ -114,11 +114,11 @@ def _port(port: Port) -> dict[str, Any]:
     return {"name": port.name, "dtype": port.dtype, "shape": shape, "meaning": port.meaning}
 
 
-def _observation(policy: NetworkPolicy, background: Background) -> dict[str, Any]:
+def _observation(policy: NetworkPolicy, dtype: str, background: Background) -> dict[str, Any]:
     space = background.observation_space
     return {
         "shape": list(policy.info.observation_shape),
-        "dtype": "uint8" if len(policy.info.observation_shape) == 3 else "float32",
+        "dtype": dtype,
         "low": None if space is None else _few(space.low),
         "high": None if space is None else _few(space.high),
         "features": None if background.features is None else list(background.features),

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from rldistill.core import GaussianHead, NetworkPolicy, SquashedGaussianHead
 from rldistill.errors import SettingError
 from rldistill.exporters.acting import Output, Ports, Precision, ports
-from rldistill.exporters.lower import lower, without_std
+from rldistill.exporters.lower import has_weights, lower, without_std
 from rldistill.exporters.steps import Steps
 
 Array = np.ndarray[Any, Any]
@@ -45,12 +45,21 @@ class Subject:
     @cached_property
     def ports(self) -> Ports:
         """What it takes and gives."""
-        return ports(self.policy, self.output)
+        return ports(self.policy, self.output, str(self.observations.dtype))
 
     @cached_property
     def steps(self) -> Steps:
-        """Its network as steps; without standard deviations where it acts by mode."""
+        """Its network as steps; without standard deviations where it acts by mode.
+
+        Raises:
+            SettingError: a precision without effect: there is no weight to hold in it.
+        """
         steps, head = lower(self.policy), self.policy.info.head
+        if self.precision is not Precision.FP32 and not has_weights(steps):
+            raise SettingError(
+                f"{self.precision} has no effect on a {self.policy.info.name}, which multiplies "
+                "nothing; leave it out"
+            )
         if self.output is Output.ACTION and isinstance(head, (GaussianHead, SquashedGaussianHead)):
             return without_std(steps, head)
         return steps

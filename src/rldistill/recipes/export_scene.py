@@ -10,6 +10,7 @@ import numpy as np
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.names import action_names, feature_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
@@ -146,7 +147,8 @@ def _drawn(policy: NetworkPolicy, settings: ExportSettings) -> Array:
     """Unit normals, in units of the policy's own normaliser where it has one."""
     generator = np.random.default_rng(settings.seed)
     shape = (settings.observations, *policy.info.observation_shape)
-    if len(policy.info.observation_shape) == 3:
+    pixels = getattr(policy.module, "pixels", None)
+    if pixels is not None and pixels.scale == 255.0:
         return generator.integers(0, 256, shape, np.uint8)
     draws = generator.standard_normal(shape)
     for module in policy.module.modules():
@@ -195,6 +197,8 @@ def _background(
     return Background(
         task=task,
         observation_space=None if info is None else info.observation_space,
+        features=None if info is None else _features(info),
+        actions=None if info is None else _actions(info),
         teacher=teacher,
         verdict=verdict,
     )
@@ -221,3 +225,12 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _features(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
+    """Name and unit of each number; None for pixels."""
+    return tuple(name._asdict() for name in feature_names(info)) or None
+
+
+def _actions(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
+    return tuple({"name": name} for name in action_names(info)) or None
