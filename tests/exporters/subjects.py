@@ -35,6 +35,7 @@ HEADS: dict[str, Head] = {
     "squashed": SquashedGaussianHead(LOW, HIGH),
     "deterministic": DeterministicHead(LOW, HIGH),
 }
+POLICY_SPACE = spaces.Box(np.array(LOW, np.float32), np.array(HIGH, np.float32))
 FLAT = spaces.Box(-np.inf, np.inf, (INPUTS,), np.float32)
 FRAMES = spaces.Box(0, 255, (3, 20, 16), np.uint8)
 BOARD = spaces.Box(0, 1, (10, 10, 4), np.uint8)
@@ -43,13 +44,15 @@ BOARD = spaces.Box(0, 1, (10, 10, 4), np.uint8)
 def student(spec: str, head: str, space: spaces.Box = FLAT) -> NetworkPolicy:
     """An untrained student with a normaliser that was fitted, and outputs that differ by state."""
     torch.manual_seed(len(spec))
-    actions: Any = spaces.Box(np.array(LOW, np.float32), np.array(HIGH, np.float32))
+    actions: Any = POLICY_SPACE
     if head in ("logits", "q"):
         actions = spaces.Discrete(4)
     policy = make_student(spec, space, actions, HEADS[head])
     with torch.no_grad():
         for parameter in policy.module.parameters():
             parameter += 0.3 * torch.randn(parameter.shape)
+    if head == "q":  # a student of a Q-network has logits; a network of Q-values looks the same
+        policy = replace(policy, info=replace(policy.info, head=HEADS[head]))
     normaliser = getattr(policy.module, "normaliser", None)
     if normaliser is not None:
         scale = torch.tensor([1.0, 20.0, 0.05, 3.0, 1.0])

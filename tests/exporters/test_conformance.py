@@ -42,9 +42,8 @@ def test_lower_precision_stays_near(name: str, precision: str) -> None:
     """In ONNX: what comes out is a few per cent of the range of outputs away, not elsewhere."""
     case = subject(POLICIES[name], "action", precision)
     made = BY_NAME["onnx"].build(case)
-    dtype = case.ports.inputs[0].dtype
-    edges = edge_values(case.policy.info.observation_shape, None, dtype)[:1]
-    parity = compare(case, BY_NAME["onnx"].run(made, case), edges, "drawn")
+    # int8 has no room beyond what was recorded: no edge values here.
+    parity = compare(case, BY_NAME["onnx"].run(made, case), case.observations[:1], "drawn")
     limit = 0.02 if precision == "fp16" else 0.5
     assert parity.largest_error <= limit
     assert parity.same_actions is None or parity.same_actions > 0.85
