@@ -1,5 +1,6 @@
 """A tree that stands for a policy which is none, and how faithfully it does."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,6 +17,7 @@ from rldistill.maths.stats import Estimate
 from rldistill.students.cart import fit_cart
 from rldistill.students.tree import TreeArrays
 from rldistill.students.tree_module import TreeModule
+from rldistill.students.tree_specs import GROWTHS, TreeSpec
 from rldistill.students.tree_targets import targets_of
 
 Array = np.ndarray[Any, Any]
@@ -84,7 +86,8 @@ def policy_of_tree(tree: TreeArrays, like: PolicyInfo) -> NetworkPolicy:
         parameters=count,
         source=f"a surrogate of {like.name}",
     )
-    return NetworkPolicy(TreeModule(tree), info)
+    spec = TreeSpec(GROWTHS["tree"], tree.num_leaves)
+    return NetworkPolicy(TreeModule(spec, math.prod(like.observation_shape), tree), info)
 
 
 @torch.no_grad()

@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours on white; the style sheet has others for black. They differ for every kind of colour vision
-# in hue or lightness, and stand out from their background by 3 to 1. Lines differ in dashes too.
+# Colours on white; the style sheet has others for black. They differ for every kind of colour
+# vision in hue or lightness, and stand out from their background by 3 to 1.
+# Lines differ in dashes too.
 PALETTE = ("#0072b2", "#c04f00", "#00795c", "#a3357a", "#806300", "#4b3fa0")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
