@@ -19,12 +19,10 @@ from rldistill.core import (
 )
 from rldistill.errors import ExportError, RunFolderError
 from rldistill.exporters.acting import Port
-from rldistill.exporters.lower import array
+from rldistill.exporters.lower import find_normaliser
 from rldistill.exporters.parity import Parity
 from rldistill.exporters.target import Subject, Target
 from rldistill.runs import read_json
-from rldistill.students.mlp import InputNormaliser
-from rldistill.teachers.layers import Normaliser
 
 FORMAT, VERSION = "rldistill export", 1
 SUFFIX = ".contract.json"
@@ -133,18 +131,13 @@ def _few(bounds: np.ndarray[Any, Any]) -> Any:
 
 def _normaliser(policy: NetworkPolicy) -> dict[str, Any]:
     """The statistics of the policy's normaliser; it is inside of the file in any case."""
-    for module in policy.module.modules():
-        if isinstance(module, Normaliser):
-            mean, std = array(module.mean), array(module.std)
-        elif isinstance(module, InputNormaliser):
-            mean, std = array(module.mean), 1.0 / array(module.inverse_std)
-        else:
-            continue
+    step = find_normaliser(policy.module)
+    if step is not None:
         return {
             "where": "inside the file: give it raw observations",
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-            "clip": module.clip,
+            "mean": step.mean.tolist(),
+            "std": step.std.tolist(),
+            "clip": step.clip,
         }
     return {"where": "none, or in the weights: give it raw observations"}
 

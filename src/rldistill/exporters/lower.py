@@ -157,6 +157,16 @@ def _layer(module: nn.Module) -> Steps:
             raise SettingError(unsupported(module))
 
 
+def find_normaliser(module: nn.Module) -> Normalise | None:
+    """The observation normaliser inside of a network; None where it has none or it is folded in."""
+    for part in module.modules():
+        if isinstance(part, (InputNormaliser, fixed.Normaliser)):
+            (step,) = _module(part)
+            assert isinstance(step, Normalise)
+            return step
+    return None
+
+
 def unsupported(module: nn.Module) -> str:
     """What is said of a layer that cannot be exported."""
     name = type(module).__name__

@@ -19,9 +19,12 @@ from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.exporters.acting import Output, Precision, parse
 from rldistill.exporters.c_source import require_name
 from rldistill.exporters.contract import Background
+from rldistill.exporters.lower import find_normaliser
 from rldistill.exporters.parity import edge_values
 from rldistill.exporters.target import Subject
 from rldistill.runs import RunFolder, read_json
+from rldistill.students.cnn import Cnn
+from rldistill.students.impala import Impala
 from rldistill.teachers.load import load_teacher
 
 Array = np.ndarray[Any, Any]
@@ -147,14 +150,12 @@ def _drawn(policy: NetworkPolicy, settings: ExportSettings) -> Array:
     """Unit normals, in units of the policy's own normaliser where it has one."""
     generator = np.random.default_rng(settings.seed)
     shape = (settings.observations, *policy.info.observation_shape)
-    pixels = getattr(policy.module, "pixels", None)
-    if pixels is not None and pixels.scale == 255.0:
-        return generator.integers(0, 256, shape, np.uint8)
-    draws = generator.standard_normal(shape)
-    for module in policy.module.modules():
-        mean, std = getattr(module, "mean", None), getattr(module, "std", None)
-        if mean is not None and std is not None and mean.shape == shape[1:]:
-            draws = draws * std.numpy() + mean.numpy()
+    network = policy.module
+    if isinstance(network, (Cnn, Impala)) and network.pixels.scale > 1.0:
+        return generator.integers(0, int(network.pixels.scale) + 1, shape, np.uint8)
+    draws, step = generator.standard_normal(shape), find_normaliser(network)
+    if step is not None:
+        draws = draws * step.std.reshape(shape[1:]) + step.mean.reshape(shape[1:])
     return draws.astype(np.float32)
 
 
