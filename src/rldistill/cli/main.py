@@ -15,6 +15,7 @@ COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
     "train": "train a teacher: a Q-network on one task, or on several together",
     "follow": "distil a teacher while it is still learning",
+    "merge": "distil teachers of several tasks into one student",
     "evaluate": "measure a policy, alone or against its teacher",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from rldistill.core import NetworkPolicy, QValueHead
+from rldistill.core import NetworkPolicy
 from rldistill.data.replay import Replay
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
@@ -136,6 +136,10 @@ class MergeLearner:
         """Whether no weight is NaN or infinite."""
         return self._stepper.is_finite
 
+    def acting(self, index: int) -> NetworkPolicy:
+        """The part of the student in training for one task: it may act while collecting."""
+        return self._parts[index]
+
     def part(self, index: int) -> NetworkPolicy:
         """The tested student's part for one task."""
         return self._part_of(self.tested, index)
@@ -181,17 +185,3 @@ class MergeLearner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self._stepper.load_state_dict(state)
-
-
-def spread_of(labels: Tensor) -> float:
-    """The mean over states of the standard deviation of Q over actions: the scale of a teacher.
-
-    >>> spread_of(torch.tensor([[0.0, 2.0], [1.0, 1.0]]))
-    0.5
-    """
-    return float(labels.double().std(-1, correction=0).mean())
-
-
-def is_q_network(policy: NetworkPolicy) -> bool:
-    """Whether its outputs are Q-values."""
-    return isinstance(policy.info.head, QValueHead)
