@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rldistill.methods.method import Method
     from rldistill.recipes.resume import resume
     from rldistill.students.build import make_student
+    from rldistill.students.multitask import TaskPart, make_multitask_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
     from rldistill.train.result import Run
@@ -37,6 +38,7 @@ __all__ = [
     "RldistillError",
     "Run",
     "Settings",
+    "TaskPart",
     "TaskSpec",
     "Verdict",
     "advise",
@@ -44,6 +46,7 @@ __all__ = [
     "evaluate",
     "load_policy",
     "load_teacher",
+    "make_multitask_student",
     "make_student",
     "resume",
     "verdict",
@@ -59,6 +62,7 @@ _HOMES = {
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
+    "TaskPart": "rldistill.students.multitask",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
     "advise": "rldistill.evaluation.advise",
@@ -66,6 +70,7 @@ _HOMES = {
     "evaluate": "rldistill.evaluation.evaluate",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
+    "make_multitask_student": "rldistill.students.multitask",
     "make_student": "rldistill.students.build",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",

@@ -34,6 +34,8 @@ CASES = [
     ("cnn:6x3", PICTURE),
     ("impala:small", GRID),
     ("impala:3,4,fc8,init=orthogonal", PICTURE),
+    ("multi:minatar,fc16", GRID),
+    ("multi:mlp:8,relu,fc4", FLAT),
 ]
 each_case = pytest.mark.parametrize(("spec", "sees"), CASES, ids=[spec for spec, _ in CASES])
 ACTS = spaces.Discrete(3)
@@ -129,7 +131,8 @@ def test_folding_leaves_the_network_as_it_was(spec, sees):
 def test_the_count_is_that_of_the_parameters_and_kept_statistics(spec, sees):
     student = make_student(spec, sees, ACTS)
     parameters = sum(p.numel() for p in student.module.parameters())
-    kept = 2 * 6 if "clip" in spec else 0  # mean and deviation of each input
+    # Mean and deviation of each input, where they are not folded into the first layer.
+    kept = 2 * 6 if "clip" in spec or "multi:mlp" in spec else 0
     assert student.info.parameters == parameters + kept
 
 
@@ -155,7 +158,10 @@ def test_spec_and_policy_are_chosen_alike(spec, sees):
 def test_a_card_with_other_shapes_is_refused(tmp_path, spec, sees, shape):
     save_student(student_of(spec, sees), tmp_path, {})
     card = tmp_path / "student.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "observation_shape": shape}))
+    record = json.loads(card.read_text())
+    for entry in (record, *record.get("tasks", ())):
+        entry["observation_shape"] = shape
+    card.write_text(json.dumps(record))
     with pytest.raises(TeacherFileError):
         load_student(tmp_path)
 

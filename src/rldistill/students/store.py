@@ -26,6 +26,7 @@ from rldistill.errors import (
 )
 from rldistill.runs import atomic_write, live_object, read_json, to_json
 from rldistill.students.families import family_of, parse_spec, require_family
+from rldistill.students.multitask_family import choose_task
 from rldistill.students.weights import differences, num_numbers, serialise
 
 FORMAT = 1
@@ -89,24 +90,27 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
         old.unlink(missing_ok=True)
 
 
-def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
+def load_student(
+    path: Path, module: nn.Module | None = None, task: str | None = None
+) -> NetworkPolicy:
     """Load a student from a run folder, a student.safetensors or a student.json.
 
     Args:
         path: one of these.
         module: for a student of the user's own class: gets the weights, and goes into evaluation
             mode; untouched where they do not fit.
+        task: of a multi-task student, the name of the task whose policy is wanted.
 
     Raises:
         TeacherFileError: files missing, damaged or not belonging together, or a module is needed.
         ShapeError: the weights are not those of the module.
-        SettingError: a module is given and not needed.
+        SettingError: a module or a task is given and not needed, a task is needed, or unknown.
         NotFiniteError: a weight is NaN or infinite.
     """
     if not path.is_dir() and path.name not in (WEIGHTS, CARD):
         raise TeacherFileError(f"{path} is neither a run folder nor a {WEIGHTS} or {CARD}")
     folder = path if path.is_dir() else path.parent
-    card = _read_card(folder / CARD)
+    card = _read_card(folder / CARD, task)
     network = _network_for(card, module, path)
     tensors = _read_tensors(folder, card, network)
     buffers = {name for name, _ in network.named_buffers()} if card.is_live else set[str]()
@@ -172,7 +176,7 @@ class _Card:
         return self.network is None
 
 
-def _read_card(path: Path) -> _Card:
+def _read_card(path: Path, task: str | None) -> _Card:
     if not path.is_file():
         raise TeacherFileError(f"{path.parent} holds no {path.name}: is it a run folder?")
     try:
@@ -183,6 +187,10 @@ def _read_card(path: Path) -> _Card:
         raise TeacherFileError(
             f"{path}: expected a student of format {FORMAT}, got {record.get('format')!r:.40}"
         )
+    try:
+        record = choose_task(record, task)
+    except SettingError as error:
+        raise SettingError(f"{path.parent}: {error}") from error
     try:
         return _card(record)
     except (SettingError, TaskError) as error:

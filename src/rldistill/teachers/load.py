@@ -108,8 +108,8 @@ def _is_student(path: Path) -> bool:
     return path.name in STUDENT_FILES or (path / "student.json").is_file()
 
 
-def _load_student(path: Path) -> NetworkPolicy:
-    policy = load_student(path)
+def _load_student(path: Path, task: str | None = None) -> NetworkPolicy:
+    policy = load_student(path, task=task)
     info = policy.info
     found = (
         f"{info.name} (rldistill): {math.prod(info.observation_shape)} -> {info.head.num_outputs}, "
@@ -201,6 +201,7 @@ def load_policy(
     *,
     vecnormalize: Path | str | None = None,
     module: object = None,
+    task: str | None = None,
 ) -> NetworkPolicy:
     """Load a policy to act with: `load_policy(run).predict(observation)`, as load_teacher reads it.
 
@@ -210,12 +211,19 @@ def load_policy(
         module: for a run whose student was a live object: an nn.Module of its class or a
             stable-baselines3 model of its architecture. It gets the saved weights (a module goes
             into evaluation mode too) and is untouched where they do not fit.
+        task: for a run whose student has learnt several tasks: the name of one.
 
     Raises:
         TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher; a
             TeacherFileError too where a module is needed, a SettingError where it has no effect.
         ShapeError: the weights saved are not those of the module.
     """
+    if task is not None and (not isinstance(source, (str, Path)) or not _is_student(Path(source))):
+        raise SettingError("task belongs to the run folder of a multi-task student")
+    if task is not None and isinstance(source, (str, Path)):
+        if module is not None or vecnormalize is not None:
+            raise SettingError("module and vecnormalize have no effect on a multi-task student")
+        return _load_student(Path(source), task)
     if module is None:
         return load_teacher(source, vecnormalize=vecnormalize, announce=None)
     if not isinstance(source, (str, Path)) or not _is_student(Path(source)):

@@ -135,7 +135,7 @@ class Merging:
         """What student.json says besides the architecture."""
         return {
             "task": None,
-            "tasks": [task.info.id for task in self.tasks],
+            "task_ids": [task.info.id for task in self.tasks],
             "teachers": [
                 {
                     "task": task.info.id,

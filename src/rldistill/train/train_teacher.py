@@ -154,7 +154,7 @@ class Training:
         learning = self.settings.learning
         return {
             "task": {"id": self.stages[0].info.id} if len(self.stages) == 1 else None,
-            "tasks": [stage.info.id for stage in self.stages],
+            "task_ids": [stage.info.id for stage in self.stages],
             "method": "parallel-q",
             "gamma": learning.gamma,
             "value_units": "clipped" if learning.clip_rewards else "raw",
