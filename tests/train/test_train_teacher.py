@@ -11,7 +11,7 @@ from small_runs import FOLLOW
 from rldistill.core import QValueHead
 from rldistill.errors import NotFiniteError, RunFolderError, SettingError
 from rldistill.runs import RunFolder, read_json
-from rldistill.teachers.load import load_teacher
+from rldistill.teachers.load import load_policy, load_teacher
 from rldistill.train.parallel_q import ParallelQ
 from rldistill.train.prepare_training import (
     TrainRequest,
@@ -149,3 +149,22 @@ def test_a_run_of_distill_is_not_resumed_here(tmp_path: Path) -> None:
     folder.recipe_toml.write_text('teacher = "a.zip"\n')
     with pytest.raises(RunFolderError, match="not a run of `rldistill train`"):
         resumed_request(folder.root, None)
+
+
+def test_one_network_learns_two_tasks_that_contradict_each_other(tmp_path: Path) -> None:
+    """Multi-DQN: what is right in one task is wrong in the other; only the heads can tell."""
+    from test_merge import Opposite  # registers Opposite-v0
+
+    assert Opposite.action_space.n == 2  # type: ignore[attr-defined]
+    summary = train_teacher(
+        ["Follow-v0", "Opposite-v0"],
+        "multi:mlp:32,relu,layernorm,fc16",
+        out=tmp_path / "run",
+        settings=replace(SETTINGS, steps=16_000),
+    )
+    returns = {task: found["return"] for task, found in summary["tasks"].items()}
+    assert min(returns.values()) > 7.0
+    for task, best in (("Follow-v0", 1), ("Opposite-v0", 0)):
+        policy = load_policy(tmp_path / "run", task=task)
+        assert policy.info.head == QValueHead(2)
+        assert policy(torch.tensor([[0.8, 0.8]])).mode().item() == best

@@ -125,19 +125,20 @@ class Training:
             stage.play(self.settings.learning, epsilon, self.round_index) for stage in self.stages
         ]
         if self.round_index == 0:
-            self._fit_inputs(played[0][0].observations)
+            self._fit_inputs([targets.observations for targets, _ in played])
         else:
             self.loss = self.learner.learn([targets for targets, _ in played], self.done)
         self.env_steps += sum(steps for _, steps in played)
         self.round_index += 1
         self.train_seconds += time.perf_counter() - started
 
-    def _fit_inputs(self, observations: Tensor) -> None:
+    def _fit_inputs(self, observations: list[Tensor]) -> None:
         """The first round shows what observations are like, and is not learnt from: what Q says of
-        them changes. Networks of several tasks see pixels, which need no fitting."""
-        family = family_of(self.network.module)
-        if family is not None and len(self.stages) == 1:
-            family.fit_inputs(self.network.module, observations)
+        them changes."""
+        for stage, seen in zip(self.stages, observations, strict=True):
+            family = family_of(stage.policy.module)
+            if family is not None:
+                family.fit_inputs(stage.policy.module, seen)
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
