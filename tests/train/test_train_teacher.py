@@ -49,10 +49,32 @@ def test_it_learns_a_task_and_loads_as_a_teacher(tmp_path: Path) -> None:
     teacher = load_teacher(tmp_path / "run", announce=None)
     assert teacher.info.head == QValueHead(2)
     card = read_json(tmp_path / "run" / "student.json")
-    assert (card["gamma"], card["value_units"]) == (0.5, "raw")
+    assert card["gamma"] == teacher.info.gamma == 0.5
     # Each step is worth at most 1, and counts half of the one before: Q is at most 2.
     best = teacher.raw(torch.tensor([[0.9, 0.9], [-0.9, -0.9]])).amax(-1)
     assert best.tolist() == pytest.approx([1.9, 1.9], abs=0.5)
+    assert teacher.info.value_units == "raw"
+    torch.testing.assert_close(teacher.value(torch.tensor([[0.9, 0.9], [-0.9, -0.9]])), best)
+
+
+def test_q_values_of_clipped_rewards_are_no_value(tmp_path: Path) -> None:
+    learning = replace(LEARNING, clip_rewards=True)
+    settings = replace(SETTINGS, steps=500, learning=learning)
+    train_teacher("Follow-v0", NETWORK, out=tmp_path / "run", settings=settings)
+    info = load_teacher(tmp_path / "run", announce=None).info
+    assert (info.value_units, info.gamma) == ("none", None)
+
+
+def test_half_precision_takes_half_the_space_and_reads_back(tmp_path: Path) -> None:
+    few = replace(SETTINGS, steps=1_000)
+    for name, half in (("full", False), ("half", True)):
+        settings = replace(few, half=half)
+        train_teacher("Follow-v0", "mlp:256,256", out=tmp_path / name, settings=settings)
+    sizes = [(tmp_path / name / "student.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.52 * sizes[0]
+    full, half = (weights(tmp_path / name) for name in ("full", "half"))
+    assert all(x.dtype == torch.float32 for x in half.values())
+    assert all(torch.equal(full[name].half().float(), half[name]) for name in full)
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:

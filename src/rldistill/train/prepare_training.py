@@ -253,6 +253,7 @@ def make_recipe(
         "seed": settings.seed,
         "device": settings.device,
         "episodes": settings.episodes,
+        "half": settings.half,
         "backend": first.backend,
         "env_kwargs": kwargs_for_toml(first.env_kwargs),
         "wrapper": first.wrapper,
@@ -289,6 +290,7 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
             seed=recipe["seed"],
             device=recipe["device"],
             episodes=recipe["episodes"],
+            half=recipe.get("half", False),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder}: its recipe.toml is damaged: {error}") from error

@@ -35,6 +35,7 @@ class TrainSettings:
         seed: of everything.
         device: "auto", "cpu" or "cuda".
         episodes: of each task, played greedily at the end.
+        half: the network is written in half precision; training goes on in full.
         save_seconds: a checkpoint is written at most this often.
         command: recorded in the run folder.
     """
@@ -44,6 +45,7 @@ class TrainSettings:
     seed: int = 0
     device: str = "auto"
     episodes: int = 64
+    half: bool = False
     save_seconds: float = 10.0
     command: str = ""
 
@@ -157,8 +159,8 @@ class Training:
             "task": {"id": self.stages[0].info.id} if len(self.stages) == 1 else None,
             "task_ids": [stage.info.id for stage in self.stages],
             "method": "parallel-q",
-            "gamma": learning.gamma,
-            "value_units": "clipped" if learning.clip_rewards else "raw",
+            # Q-values of clipped rewards are no returns: nobody may take them for the value.
+            "gamma_of_clipped_rewards" if learning.clip_rewards else "gamma": learning.gamma,
             "seed": self.settings.seed,
             "env_steps": self.env_steps,
             "command": self.settings.command,
@@ -169,7 +171,7 @@ class Training:
         """Write the network and all that resuming needs."""
         started, folder = time.perf_counter(), self.keeper.folder
         folder.verdict_json.unlink(missing_ok=True)
-        save_student(self.network, folder.root, self.card())
+        save_student(self.network, folder.root, self.card(), self.settings.half)
         states = {
             "learner": self.learner.state_dict(),
             "network": self.network.module.state_dict(),
