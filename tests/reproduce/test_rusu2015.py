@@ -1,8 +1,8 @@
-"""The reproduction of Policy Distillation: the paper's numbers, the cells, the tables, the claims."""
+"""Policy Distillation reproduced: the paper's numbers, the cells, the tables, the claims."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +13,11 @@ from rusu2015_claims import FAILS, HOLDS, UNKNOWN, answer, claims
 from rusu2015_paper import DQN, TABLE_1, TABLE_2, TABLE_B1, TABLE_B2
 from rusu2015_suites import SUITES, Cell, Suite, cells
 from rusu2015_tables import all_tables, columns_1, kept, scores, with_interval
+from several_tasks import NETWORK, TRAINING
 
 from rldistill.evaluation.combined import geometric_mean
 from rldistill.students.build import make_student
 from rldistill.train.prepare_training import train_teacher
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-from test_merge import Opposite  # noqa: E402  (registers Follow-v0 and Opposite-v0)
-from test_train_teacher import NETWORK, SETTINGS  # noqa: E402
 
 TINY = Suite(
     name="tiny",
@@ -101,7 +98,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def make_teachers() -> None:
     for game, task in TINY.tasks.items():
-        train_teacher(task, NETWORK, out=TINY.teacher(game), settings=SETTINGS)
+        train_teacher(task, NETWORK, out=TINY.teacher(game), settings=TRAINING)
 
 
 def test_nothing_run_is_shown_as_that(results: Path) -> None:
@@ -120,9 +117,14 @@ def test_without_teachers_cells_are_passed_over(
     assert not list(results.rglob("*.json"))
 
 
+def chosen_reference(suite: Suite) -> dict[str, Any]:
+    found = rusu2015_cells.result(suite, Cell("reference", ("Follow",)))
+    assert found is not None
+    return found
+
+
 def test_one_cell_of_each_kind(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each gives returns of all its games; the tables and a second look find them."""
-    assert Opposite is not None
     make_teachers()
     suite = replace(TINY, seeds=1)
     chosen = {cell.kind: cell for cell in cells(suite)}

@@ -6,26 +6,22 @@ from typing import Any
 
 import pytest
 import torch
+from several_tasks import LEARNING, NETWORK, TRAINING
 from small_runs import FOLLOW
 
 from rldistill.core import QValueHead
 from rldistill.errors import NotFiniteError, RunFolderError, SettingError
 from rldistill.runs import RunFolder, read_json
 from rldistill.teachers.load import load_policy, load_teacher
-from rldistill.train.parallel_q import ParallelQ
 from rldistill.train.prepare_training import (
     TrainRequest,
     prepare_training,
     resumed_request,
     train_teacher,
 )
-from rldistill.train.train_teacher import Training, TrainSettings, training
+from rldistill.train.train_teacher import Training, training
 
-LEARNING = ParallelQ(
-    gamma=0.5, num_envs=16, horizon=8, num_minibatches=4, learning_rate=5e-3, epsilon_share=0.3
-)
-SETTINGS = TrainSettings(steps=8_000, learning=LEARNING, episodes=32)
-NETWORK = "mlp:32,relu,layernorm"
+SETTINGS = TRAINING
 
 
 def job(out: Path, resume: bool = False, **changes: Any) -> Training:
@@ -175,9 +171,6 @@ def test_a_run_of_distill_is_not_resumed_here(tmp_path: Path) -> None:
 
 def test_one_network_learns_two_tasks_that_contradict_each_other(tmp_path: Path) -> None:
     """Multi-DQN: what is right in one task is wrong in the other; only the heads can tell."""
-    from test_merge import Opposite  # registers Opposite-v0
-
-    assert Opposite.action_space.n == 2  # type: ignore[attr-defined]
     summary = train_teacher(
         ["Follow-v0", "Opposite-v0"],
         "multi:mlp:32,relu,layernorm,fc16",
