@@ -67,6 +67,7 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
         max_episode_steps=limit,
         equal_starts=True,
         notes=notes,
+        frame_stack=asked.settings.stack_num,
     )
 
 

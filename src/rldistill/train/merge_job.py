@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rldistill.core import NetworkPolicy
+from rldistill.data.frames import FrameReplay
 from rldistill.data.replay import Replay
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
@@ -51,7 +52,7 @@ class MergedTask:
     task: TaskSpec
     info: TaskInfo
     teacher: NetworkPolicy
-    memory: Replay
+    memory: Replay | FrameReplay
     alignment: Alignment
     prover: Prover
     controller: Controller
@@ -82,7 +83,11 @@ class MergedTask:
             if self.action_gap is None and needs_action_gap(method, self.teacher.info.head):
                 self.action_gap = mean_action_gap(labels[valid])
                 self.restore_alignment(method)
-            self.memory.add(seen.observations.flatten(0, 1), labels, valid)
+            stacks = seen.observations.flatten(0, 1)
+            if isinstance(self.memory, FrameReplay):
+                self.memory.add(stacks, labels, valid, self.num_envs)
+            else:
+                self.memory.add(stacks, labels, valid)
             steps += max(seen.num_steps, 1)  # never for ever, where all start over at once
             ended += int((seen.terminated | seen.truncated).sum())
         self.env_steps += steps

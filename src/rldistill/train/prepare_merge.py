@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from rldistill.core import Acting, NetworkPolicy
+from rldistill.data.frames import FrameReplay
 from rldistill.data.replay import Replay
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
@@ -23,6 +24,7 @@ from rldistill.runs import RunFolder, default_run_path, live_object
 from rldistill.students.multitask import TaskPart, TaskView, make_multitask_student
 from rldistill.teachers.load import load_teacher
 from rldistill.train.keeper import Keeper
+from rldistill.train.learning import Storage, make_memory
 from rldistill.train.merge import MergePlan, Merging, merging
 from rldistill.train.merge_job import MergedTask, MergeLearner
 from rldistill.train.prepare import kwargs_for_toml, name_of
@@ -282,19 +284,15 @@ def make_task(
     """One task with its teacher, memory and verdict."""
     settings, row = request.settings, request.settings.row
     student, randomness, device = parts
-    pixels = info.observation_space.dtype == "uint8"
-    width = teacher.info.head.num_outputs
+    capacity = min(row.memory or row.round_steps + settings.num_envs, settings.total_steps)
+    storage = Storage(capacity, info.observation_space, info.frame_stack, device)
+    memory = make_memory(row, teacher, teacher.info, storage)
+    assert isinstance(memory, Replay | FrameReplay), "MergeSettings.row refuses other rows"
     return MergedTask(
         task=spec,
         info=info,
         teacher=teacher,
-        memory=Replay(
-            min(row.memory or row.round_steps + settings.num_envs, settings.total_steps),
-            info.observation_space.shape,
-            width,
-            device,
-            torch.uint8 if pixels else torch.float32,
-        ),
+        memory=memory,
         alignment=align(row, teacher.info.head, student.info.head, None),
         prover=Prover(
             Arena(spec, info, settings.evaluation_envs, settings.seed),

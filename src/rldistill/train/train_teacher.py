@@ -20,6 +20,7 @@ from rldistill.train.checkpoint import has_checkpoint
 from rldistill.train.keeper import SAVE_SHARE, Keeper, versions
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
 from rldistill.train.progress import Progress
+from rldistill.train.request import choose_threads
 from rldistill.train.saving import load_states, save_states
 from rldistill.train.stage import Stage
 
@@ -219,7 +220,7 @@ def training(job: Training) -> Generator[Progress]:
             job.restore()
         atomic_write(job.keeper.folder.recipe_toml, tomli_w.dumps(job.recipe))
         stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
+        torch.set_num_threads(choose_threads(job.network.info, job.network.info))
         stack.callback(save_unless_finished, job)
         for stage in job.stages:
             stack.enter_context(stage.open(job.round_index))
