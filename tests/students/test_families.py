@@ -58,7 +58,10 @@ def states(sees: spaces.Box, count: int) -> torch.Tensor:
 
 
 def test_every_family_has_a_case_and_every_name_one_family():
-    assert {family_of(parse_spec(spec)) for spec, _ in CASES} == set(FAMILIES)
+    """Trees, which are grown and have no parameters, have tests of their own."""
+    learning = [family for family in FAMILIES if not family.grown]
+    covered = {family_of(parse_spec(spec)).example for spec, _ in CASES}
+    assert covered == {family.example for family in learning}
     names = [name for family in FAMILIES for name in family.names]
     assert len(names) == len(set(names))
     assert all(family_of(parse_spec(family.example)) is family for family in FAMILIES)

@@ -33,7 +33,7 @@ class Flags:
     """
 
     teacher: Annotated[str | None, tyro.conf.Positional, option("TEACHER")] = None
-    """Policy to distil: a stable-baselines3 zip, or a run folder of ours.
+    """Policy to distil: a stable-baselines3 zip, a file of weights with a card, or a run folder.
     With --data it labels the data anew, and may be left out."""
     task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
@@ -61,6 +61,8 @@ class Flags:
     """Where networks run. Default: auto, the CPU, since a GPU is too large for small networks."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
+    card: Annotated[Path | None, option("FILE")] = None
+    """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
     teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
     """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
     student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None

@@ -17,6 +17,8 @@ COMMANDS = {
     "follow": "distil a teacher while it is still learning",
     "merge": "distil teachers of several tasks into one student",
     "evaluate": "measure a policy, alone or against its teacher",
+    "video": "film teacher and student side by side",
+    "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",

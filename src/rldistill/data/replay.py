@@ -202,6 +202,29 @@ class Replay:
         index = torch.randint(self._size, size, generator=generator, device=generator.device)
         return index.to(self.device)
 
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """All rows held, in no order: observations [N, ...] and labels [N, K]. Not copies."""
+        return (
+            self._columns["observations"][: self._size],
+            self._columns["teacher_raw"][: self._size],
+        )
+
+    def newest(self, count: int) -> tuple[Tensor, Tensor]:
+        """The rows added last, at most count and what is held, the newest last.
+
+        Raises:
+            SettingError: count is below 0.
+        """
+        if count < 0:
+            raise SettingError(f"replay: newest rows to count must be at least 0, got {count}")
+        count = min(count, self._size)
+        index = torch.arange(self._position - count, self._position, device=self.device)
+        index %= self.capacity
+        return (
+            self._columns["observations"].index_select(0, index),
+            self._columns["teacher_raw"].index_select(0, index),
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """A copy, on the CPU, of the rows held and the counters: what load_state_dict takes."""
         rows = {name: x[: self._size].to("cpu", copy=True) for name, x in self._columns.items()}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rldistill.errors import SettingError, did_you_mean
+from rldistill.methods.grown import GROWN
 from rldistill.methods.landscape import GAP, LANDSCAPE
 from rldistill.methods.method import STUDENT, TEACHER, Control, Learning, Method
 from rldistill.methods.neighbours import NEIGHBOURS
@@ -100,9 +101,12 @@ ROWS: dict[str, Method] = {
         *LANDSCAPE,
         *NEIGHBOURS,
         *OWN_LEARNERS,
+        *GROWN,
     )
 }
 DEFAULT = "on-policy-distill"
+# For trees and rule lists, which no gradient reaches.
+DEFAULT_GROWN = "viper"
 
 
 def get_method(name: str) -> Method:

@@ -26,7 +26,8 @@ LARGEST_RECIPE = 1 << 20
 Act = Literal["mode", "sample"]
 # With data alone nothing is played or judged: these have no effect then.
 NEEDS_TEACHER = (
-    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "teacher_act",
+    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "card",
+    "teacher_act",
     "student_act",
 )  # fmt: skip
 # Kinds of pydantic, in words of a user.
@@ -62,6 +63,7 @@ class Recipe(BaseModel):
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
     vecnormalize: Path | None = None
+    card: Path | None = None
     teacher_act: Act = "mode"
     student_act: Act = "mode"
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)

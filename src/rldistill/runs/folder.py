@@ -6,6 +6,7 @@
     student.safetensors  the weights; student.json says what they are
     following.jsonl      versions of a teacher that moves, and their scores, appended
     verdict.json         is the student as good as its teacher?
+    evidence.safetensors the episodes it was judged by, and states on which the two differ
     checkpoint/          what resuming needs
     events/              TensorBoard
     .lock, .lock.pid     held by the one process that writes here
@@ -76,6 +77,10 @@ class RunFolder:
         return self.root / "verdict.json"
 
     @property
+    def evidence(self) -> Path:
+        return self.root / "evidence.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint"
 
@@ -139,7 +144,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
-        for path in (*made, self.recipe_toml, self.following_jsonl):
+        own = (self.recipe_toml, self.following_jsonl, self.evidence)
+        for path in (*made, *own):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoint, self.events):
             if folder.is_symlink():

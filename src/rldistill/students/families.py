@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import cnn, impala, mlp, multitask_family
+from rldistill.students import cnn, impala, mlp, multitask_family, tree_module
 from rldistill.students.cnn_specs import CnnSpec, parse_cnn
 from rldistill.students.impala import ImpalaSpec, parse_impala
 from rldistill.students.multitask import TaskView
 from rldistill.students.multitask_specs import MultiSpec, parse_multi
 from rldistill.students.specs import MlpSpec, parse_mlp
+from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
 
 LONGEST_SPEC = 1000
 
@@ -57,6 +58,7 @@ class Family(Generic[S, N]):
             device; a SettingError where details are missing or wrong, a TaskError where the spec
             does not fit the shape. The record is of a stranger: nothing may be done that its sizes
             make slow.
+        grown: its networks are grown from labelled states as a whole, and have no gradient.
     """
 
     names: tuple[str, ...]
@@ -72,6 +74,7 @@ class Family(Generic[S, N]):
     fold: Callable[[N], N]
     details: Callable[[N], dict[str, Any]]
     empty: Callable[[S, tuple[int, ...], Head, Mapping[str, Any]], N]
+    grown: bool = False
 
 
 def num_weights(network: nn.Module) -> int:
@@ -80,7 +83,7 @@ def num_weights(network: nn.Module) -> int:
 
 
 MLP = Family(
-    names=("mlp",),
+    names=("mlp", "linear"),
     example="mlp:32,32",
     spec=MlpSpec,
     network=mlp.Mlp,
@@ -93,6 +96,22 @@ MLP = Family(
     fold=mlp.Mlp.folded,
     details=mlp.details,
     empty=mlp.empty,
+)
+TREE = Family(
+    names=tuple(GROWTHS),
+    example="tree:64",
+    spec=TreeSpec,
+    network=tree_module.TreeModule,
+    parse=parse_tree,
+    build=tree_module.build,
+    fresh=tree_module.fresh,
+    fit_inputs=tree_module.fit_inputs,
+    scale_outputs=tree_module.scale_outputs,
+    count=tree_module.count,
+    fold=tree_module.fold,
+    details=tree_module.details,
+    empty=tree_module.empty,
+    grown=True,
 )
 CNN = Family(
     names=("nature", "cnn", "minatar"),
@@ -139,7 +158,7 @@ MULTI = Family(
     details=multitask_family.details,
     empty=multitask_family.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, MULTI)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, MULTI)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)
@@ -178,6 +197,16 @@ def family_of(thing: object) -> Family[Any, Any] | None:
     (True, None)
     """
     return _BY_CLASS.get(type(thing))
+
+
+def is_grown(thing: object) -> bool:
+    """Whether a spec or network is of a family that is grown from states, not trained.
+
+    >>> is_grown(parse_spec("tree:8")), is_grown(parse_spec("mlp:8"))
+    (True, False)
+    """
+    family = family_of(thing)
+    return family is not None and family.grown
 
 
 def require_family(thing: object) -> Family[Any, Any]:

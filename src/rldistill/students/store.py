@@ -124,7 +124,10 @@ def load_student(
             raise NotFiniteError(f"{folder}: weight {name} holds NaN or infinity")
     if module is None:
         network.to_empty(device="cpu")
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except ShapeError as error:
+        raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
     count = num_numbers(network) if card.is_live else require_family(network).count(network)
     info = PolicyInfo(
         name=card.name,

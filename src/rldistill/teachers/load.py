@@ -16,10 +16,12 @@ from rldistill.students.store import load_student
 from rldistill.teachers.announce import say
 from rldistill.teachers.layers import GreedyValue
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
+from rldistill.teachers.module import is_weight_file, load_module
 from rldistill.teachers.sb3 import read_zip
 from rldistill.teachers.sb3_policy import build_policy
 from rldistill.teachers.sb3_student import write_into_model
 from rldistill.teachers.vecnormalize import find_statistics, load_statistics, says_normalised
+from rldistill.teachers.weight_files import SUFFIXES
 
 STUDENT_FILES = ("student.json", "student.safetensors")
 
@@ -28,6 +30,7 @@ def load_teacher(
     source: object,
     *,
     vecnormalize: Path | str | None = None,
+    card: Path | str | None = None,
     observation_shape: tuple[int, ...] | None = None,
     action_space: spaces.Space[Any] | None = None,
     head: Head | None = None,
@@ -36,12 +39,13 @@ def load_teacher(
     """Load a policy from a file of others (nothing in it is run), a student or a live object.
 
     Args:
-        source: path of a zip of stable-baselines3 or sb3-contrib, a run folder or its
-            student.safetensors, a live stable-baselines3 model, an nn.Module from observations
-            [B, ...] to raw outputs, a function from numpy observations to outputs or actions, or a
-            NetworkPolicy.
+        source: path of a zip of stable-baselines3 or sb3-contrib, of a file of weights with a
+            card, a run folder or its student.safetensors, a live stable-baselines3 model, an
+            nn.Module from observations [B, ...] to raw outputs, a function from numpy observations
+            to outputs or actions, or a NetworkPolicy.
         vecnormalize: VecNormalize statistics (vecnormalize.pkl, or an npz with mean and var) of a
             zip; None looks for them beside it.
+        card: what network a file of weights is of (docs/cards.md); None looks for NAME.toml beside.
         observation_shape: of the task, checked against the teacher.
         action_space: of the task, checked too; gives the bounds that a file may lack.
         head: what the outputs of a live module or function mean.
@@ -59,8 +63,12 @@ def load_teacher(
         TaskError: teacher and task do not fit each other.
         SettingError: a setting is missing, or has no effect on this source.
     """
-    _require_effect(source, vecnormalize, head)
-    policy = _load(source, vecnormalize, observation_shape, action_space, head)
+    _require_effect(source, vecnormalize, card, head)
+    if card is not None or (isinstance(source, (str, Path)) and needs_card(Path(source))):
+        found = None if card is None else Path(card)
+        policy = load_module(Path(str(source)), found, observation_shape, action_space)
+    else:
+        policy = _load(source, vecnormalize, observation_shape, action_space, head)
     require_fit(policy, observation_shape, action_space)
     _require_finite(policy)
     if announce is not None:
@@ -95,8 +103,24 @@ def _load(
     )
 
 
-def _require_effect(source: object, vecnormalize: Path | str | None, head: Head | None) -> None:
+def needs_card(path: Path) -> bool:
+    """Whether a path is a file of weights without an architecture."""
+    return is_weight_file(path) and not _is_student(path)
+
+
+def _require_effect(
+    source: object, vecnormalize: Path | str | None, card: Path | str | None, head: Head | None
+) -> None:
     is_path = isinstance(source, (str, Path))
+    if card is not None and (not is_path or not needs_card(Path(str(source)))):
+        raise SettingError(
+            f"card belongs to a file of weights ({', '.join(SUFFIXES)}); this source says itself "
+            "what it is"
+        )
+    if vecnormalize is not None and is_path and needs_card(Path(str(source))):
+        raise SettingError(
+            "vecnormalize has no effect on a file of weights: its card has the normaliser"
+        )
     if vecnormalize is not None and (not is_path or _is_student(Path(str(source)))):
         raise SettingError(
             "vecnormalize belongs to a zip of stable-baselines3; here it has no effect"

@@ -20,7 +20,8 @@ class Settings:
     """How to distil; every field has a default.
 
     Attributes:
-        method: a row's name, or a Method of one's own.
+        method: a row's name, or a Method of one's own. None: viper for a student that is grown,
+            such as a tree, else on-policy-distill.
         steps: environment steps, summed over environments, after which training ends at the latest;
             with data, rows of it, repeats counted. None: 1,000,000.
         scale: steps as a share of those of the row's paper, in place of steps; for rows that name
@@ -38,6 +39,7 @@ class Settings:
             action, or a sampled one with Acting(mode=False).
         student_act: how the student acts when it is judged.
         vecnormalize: statistics of the teacher's observation normaliser.
+        card: what network the teacher's weights are of; None looks beside them.
         fit_critic: environment steps of the teacher from which its value is learnt first, for rows
             that need one of a teacher that has none in raw reward; None: it must have one.
         data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
@@ -47,7 +49,7 @@ class Settings:
         command: the command line, recorded in the run folder.
     """
 
-    method: str | Method = DEFAULT
+    method: str | Method | None = None
     steps: int | None = None
     scale: float | None = None
     until: float | None = None
@@ -61,6 +63,7 @@ class Settings:
     teacher_act: Acting = Acting()
     student_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
     fit_critic: int | None = None
     data: str | Path | None = None
     force: bool = False
@@ -122,4 +125,6 @@ class Settings:
     @property
     def row(self) -> Method:
         """The method itself."""
-        return get_method(self.method) if isinstance(self.method, str) else self.method
+        if isinstance(self.method, Method):
+            return self.method
+        return get_method(self.method or DEFAULT)
