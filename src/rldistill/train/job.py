@@ -168,7 +168,7 @@ class Job:
             teacher: the version.
             outputs: its raw outputs [N, ...] in the latest states, for a relative temperature.
         """
-        assert isinstance(self.memory, Replay), "prepare_following() refuses other rows"
+        assert isinstance(self.memory, Replay | FrameReplay), "prepare_following() refuses others"
         self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
         self.teacher_info = teacher.info
         if needs_action_gap(self.settings.row, teacher.info.head) and len(outputs) > 0:
