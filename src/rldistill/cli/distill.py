@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
+    acting,
     one_of,
     real_number,
     whole_number,
@@ -33,7 +33,7 @@ class Flags:
     """
 
     teacher: Annotated[str | None, tyro.conf.Positional, option("TEACHER")] = None
-    """Policy to distil: a stable-baselines3 zip, or a run folder of ours.
+    """Policy to distil: a stable-baselines3 zip, a file of weights with a card, or a run folder.
     With --data it labels the data anew, and may be left out."""
     task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
@@ -61,9 +61,16 @@ class Flags:
     """Where networks run. Default: auto, the CPU, since a GPU is too large for small networks."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
-    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
-    student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None
+    card: Annotated[Path | None, option("FILE")] = None
+    """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
+    teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
+        None
+    )
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
+    student_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--student-act")] = (
+        None
+    )
     """How the student acts when it is judged. Default: mode."""
     fit_critic: Annotated[int | None, option("STEPS")] = None
     """Learn the teacher's value from this many of its own steps first, for rows that need one."""

@@ -27,6 +27,7 @@ from rldistill.train.checkpoint import (
     unflatten,
 )
 from rldistill.train.events import EventWriter
+from rldistill.train.fit import write_pruning_curve
 from rldistill.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         )
         self.save(job)
         student = job.saved_student()
+        write_pruning_curve(student, self.folder.root)
         self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
         if job.critic is not None:
             self.summary["critic_steps"] = job.critic.steps
