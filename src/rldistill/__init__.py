@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from rldistill.recipes.export import Exported, export_policy
     from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
+    from rldistill.reports.write import report
     from rldistill.students.build import make_student
+    from rldistill.students.multitask import TaskPart, make_multitask_student
     from rldistill.teachers.load import load_policy, load_teacher
     from rldistill.train.distill import distill
     from rldistill.train.result import Run
@@ -51,6 +53,7 @@ __all__ = [
     "RldistillError",
     "Run",
     "Settings",
+    "TaskPart",
     "TaskSpec",
     "Verdict",
     "advise",
@@ -61,7 +64,9 @@ __all__ = [
     "load_exported",
     "load_policy",
     "load_teacher",
+    "make_multitask_student",
     "make_student",
+    "report",
     "resume",
     "verdict",
     "verify_tree",
@@ -85,6 +90,7 @@ _HOMES = {
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
+    "TaskPart": "rldistill.students.multitask",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
     "advise": "rldistill.evaluation.advise",
@@ -95,7 +101,9 @@ _HOMES = {
     "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
+    "make_multitask_student": "rldistill.students.multitask",
     "make_student": "rldistill.students.build",
+    "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
     "verify_tree": "rldistill.explain.verify",
