@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> int:
     task = flags.environment.task(flags.task)
     made = film(flags.student, flags.against, task, flags.out, settings)
     if flags.json:
-        print_json(asdict(made))
+        print_json({name: value for name, value in asdict(made).items() if name != "moments"})
     else:
         seconds = made.frames / made.frames_per_second
         sys.stdout.write(

@@ -14,6 +14,7 @@ from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
 from rldistill.errors import MisfitError, NotFiniteError, SettingError
 from rldistill.students.store import load_student
 from rldistill.teachers.announce import say
+from rldistill.teachers.layers import GreedyValue
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
 from rldistill.teachers.module import is_weight_file, load_module
 from rldistill.teachers.sb3 import read_zip
@@ -134,6 +135,10 @@ def _is_student(path: Path) -> bool:
 
 def _load_student(path: Path, task: str | None = None) -> NetworkPolicy:
     policy = load_student(path, task=task)
+    if policy.info.gamma is not None and isinstance(policy.info.head, QValueHead):
+        # Its Q-values are returns in raw reward, and so their maximum is its value.
+        info = dataclasses.replace(policy.info, value_units="raw")
+        policy = NetworkPolicy(policy.module, info, GreedyValue(policy.module))
     info = policy.info
     found = (
         f"{info.name} (rldistill): {math.prod(info.observation_shape)} -> {info.head.num_outputs}, "
