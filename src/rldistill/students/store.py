@@ -96,10 +96,10 @@ def save_student(
 def load_student(
     path: Path, module: nn.Module | None = None, task: str | None = None
 ) -> NetworkPolicy:
-    """Load a student from a run folder, a student.safetensors or a student.json.
+    """Load a student.
 
     Args:
-        path: one of these.
+        path: of a run folder, a student.safetensors or a student.json.
         module: for a student of the user's own class: gets the weights, and goes into evaluation
             mode; untouched where they do not fit.
         task: of a multi-task student, the name of the task whose policy is wanted.
