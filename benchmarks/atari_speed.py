@@ -1,11 +1,11 @@
 """How fast frames are collected and learnt from, and what they take in memory: atari_speed.md.
 
-Everything is measured in one run, so that limits and what is held against them saw the same machine:
+Everything is measured in one run, so that limits and what is held against them saw one machine:
 
     python benchmarks/atari_speed.py
 
 Bare stepping is AtariVectorEnv alone with random actions; bare inference is the teacher's forward
-alone on batches of as many frames; bare learning is forward, backward and optimiser step of the same
+alone on batches of as many frames; bare learning is forward, backward and step of the same
 student on one batch in memory. Against these: Collector.collect, and PerStateLearner.learn out of a
 full FrameReplay. The memory is filled with real frames, repeated; resident memory is that of the
 whole process.
@@ -105,7 +105,7 @@ def fill(replay: FrameReplay) -> None:
 def measure_learning(replay: FrameReplay, seconds: float) -> list[tuple[str, float]]:
     """Updates per second of the 25 % student on batches of 32: bare, and out of the memory."""
     _, student = networks()
-    row = get_method("teacher-distill")
+    row = get_method("rusu-kl")
     generator = torch.Generator().manual_seed(0)
     learner = PerStateLearner(
         student, align(row, student.info.head, student.info.head, None), row.learning, generator
