@@ -44,6 +44,8 @@ class Flags:
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """VecNormalize statistics of the teacher (of POLICY, where it is measured alone).
     Default: the file beside it, if there is one."""
+    card: Annotated[Path | None, option("FILE")] = None
+    """Card of weights (docs/cards.md), for the same policy. Default: NAME.toml beside them."""
     teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
         None
     )
@@ -106,6 +108,7 @@ def measure(flags: Flags) -> dict[str, Any]:
         student_act=Acting.parse(flags.student_act),
         teacher_act=Acting.parse(flags.teacher_act or "mode"),
         vecnormalize=flags.vecnormalize,
+        card=flags.card,
         starts=flags.starts,
     )
     task = flags.environment.task(flags.task)

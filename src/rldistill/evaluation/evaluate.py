@@ -53,6 +53,8 @@ class EvaluationSettings:
         teacher_act: how the teacher acts.
         vecnormalize: statistics of the teacher's observation normaliser, where it is a file
             without them; of POLICY's, where it is measured alone or against itself.
+        card: what network the teacher's weights are of, or POLICY's, as for vecnormalize; None
+            looks beside them.
         starts: file of start states; each is played from once, by each policy, on single
             environments. `episodes` and `num_envs` are then its number of states.
     """
@@ -64,6 +66,7 @@ class EvaluationSettings:
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
     starts: Path | None = None
 
     def __post_init__(self) -> None:
@@ -116,8 +119,8 @@ def evaluate(
     info = task_info(spec)
     alone = against is None or against == policy
     with between("policy", "task"):
-        student = _load(policy, info, settings.vecnormalize if alone else None)
-    teacher = None if against is None else _load(against, info, settings.vecnormalize)
+        student = _load(policy, info, settings if alone else None)
+    teacher = None if against is None else _load(against, info, settings)
     require_acting(student, settings.student_act, "student_act")
     if teacher is not None:
         require_acting(teacher, settings.teacher_act, "teacher_act")
@@ -278,10 +281,11 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(source: Any, info: TaskInfo, vecnormalize: Path | None) -> NetworkPolicy:
+def _load(source: Any, info: TaskInfo, settings: EvaluationSettings | None) -> NetworkPolicy:
     return load_teacher(
         source,
-        vecnormalize=vecnormalize,
+        vecnormalize=None if settings is None else settings.vecnormalize,
+        card=None if settings is None else settings.card,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
         announce=None,

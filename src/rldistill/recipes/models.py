@@ -25,7 +25,8 @@ LARGEST_RECIPE = 1 << 20
 
 # With data alone nothing is played or judged: these have no effect then.
 NEEDS_TEACHER = (
-    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "teacher_act",
+    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "card",
+    "teacher_act",
     "student_act",
 )  # fmt: skip
 # Kinds of pydantic, in words of a user.
@@ -51,6 +52,7 @@ class Recipe(BaseModel):
     student: str | None = None
     method: str | None = None
     steps: int | None = Field(default=None, ge=1, le=10**12)
+    scale: float | None = None
     until: float | None = None
     num_envs: int | None = Field(default=None, ge=1, le=65_536)
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -60,18 +62,19 @@ class Recipe(BaseModel):
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
     vecnormalize: Path | None = None
+    card: Path | None = None
     teacher_act: str = "mode"
     student_act: str = "mode"
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)
     data: str | None = None
     out: Path | None = None
 
-    @field_validator("steps", "until", "num_envs", "seed", "fit_critic", mode="before")
+    @field_validator("steps", "scale", "until", "num_envs", "seed", "fit_critic", mode="before")
     @classmethod
     def _refuse_text(cls, value: object, info: ValidationInfo) -> object:
         """Flags come as numbers; in TOML a number has no quotes, and true is not 1."""
         if isinstance(value, str | bool):
-            kind = "float_type" if info.field_name == "until" else "int_type"
+            kind = "float_type" if info.field_name in ("until", "scale") else "int_type"
             raise PydanticCustomError(kind, "not a number")
         return value
 

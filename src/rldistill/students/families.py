@@ -13,10 +13,14 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import cnn, impala, mlp
+from rldistill.students import cnn, impala, mlp, multitask_family, soft_tree, tree_module
 from rldistill.students.cnn_specs import CnnSpec, parse_cnn
 from rldistill.students.impala import ImpalaSpec, parse_impala
+from rldistill.students.multitask import TaskView
+from rldistill.students.multitask_specs import MultiSpec, parse_multi
+from rldistill.students.soft_tree import SoftTreeSpec, parse_soft_tree
 from rldistill.students.specs import MlpSpec, parse_mlp
+from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
 
 LONGEST_SPEC = 1000
 
@@ -55,6 +59,7 @@ class Family(Generic[S, N]):
             device; a SettingError where details are missing or wrong, a TaskError where the spec
             does not fit the shape. The record is of a stranger: nothing may be done that its sizes
             make slow.
+        grown: its networks are grown from labelled states as a whole, and have no gradient.
     """
 
     names: tuple[str, ...]
@@ -70,6 +75,7 @@ class Family(Generic[S, N]):
     fold: Callable[[N], N]
     details: Callable[[N], dict[str, Any]]
     empty: Callable[[S, tuple[int, ...], Head, Mapping[str, Any]], N]
+    grown: bool = False
 
 
 def num_weights(network: nn.Module) -> int:
@@ -78,7 +84,7 @@ def num_weights(network: nn.Module) -> int:
 
 
 MLP = Family(
-    names=("mlp",),
+    names=("mlp", "linear"),
     example="mlp:32,32",
     spec=MlpSpec,
     network=mlp.Mlp,
@@ -91,6 +97,37 @@ MLP = Family(
     fold=mlp.Mlp.folded,
     details=mlp.details,
     empty=mlp.empty,
+)
+TREE = Family(
+    names=tuple(GROWTHS),
+    example="tree:64",
+    spec=TreeSpec,
+    network=tree_module.TreeModule,
+    parse=parse_tree,
+    build=tree_module.build,
+    fresh=tree_module.fresh,
+    fit_inputs=tree_module.fit_inputs,
+    scale_outputs=tree_module.scale_outputs,
+    count=tree_module.count,
+    fold=tree_module.fold,
+    details=tree_module.details,
+    empty=tree_module.empty,
+    grown=True,
+)
+SOFT_TREE = Family(
+    names=("soft-tree",),
+    example="soft-tree:4",
+    spec=SoftTreeSpec,
+    network=soft_tree.SoftTree,
+    parse=parse_soft_tree,
+    build=soft_tree.build,
+    fresh=soft_tree.fresh,
+    fit_inputs=soft_tree.fit_inputs,
+    scale_outputs=soft_tree.scale_outputs,
+    count=soft_tree.count,
+    fold=soft_tree.fold,
+    details=soft_tree.details,
+    empty=soft_tree.empty,
 )
 CNN = Family(
     names=("nature", "cnn", "minatar"),
@@ -122,7 +159,22 @@ IMPALA = Family(
     details=impala.details,
     empty=impala.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA)
+MULTI = Family(
+    names=("multi",),
+    example="multi:nature:25%,fc128",
+    spec=MultiSpec,
+    network=TaskView,
+    parse=parse_multi,
+    build=multitask_family.build,
+    fresh=multitask_family.fresh,
+    fit_inputs=multitask_family.fit_inputs,
+    scale_outputs=multitask_family.scale_outputs,
+    count=multitask_family.count,
+    fold=multitask_family.fold,
+    details=multitask_family.details,
+    empty=multitask_family.empty,
+)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE, MULTI)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)
@@ -161,6 +213,16 @@ def family_of(thing: object) -> Family[Any, Any] | None:
     (True, None)
     """
     return _BY_CLASS.get(type(thing))
+
+
+def is_grown(thing: object) -> bool:
+    """Whether a spec or network is of a family that is grown from states, not trained.
+
+    >>> is_grown(parse_spec("tree:8")), is_grown(parse_spec("mlp:8"))
+    (True, False)
+    """
+    family = family_of(thing)
+    return family is not None and family.grown
 
 
 def require_family(thing: object) -> Family[Any, Any]:

@@ -84,6 +84,8 @@ class MlpSpec:
 def parse_mlp(name: str, rest: str) -> MlpSpec:
     """Read mlp:WIDTH,...[,ACTIVATION][,layernorm][,init=NAME][,clip=NUMBER], without its "mlp:".
 
+    The name linear stands for mlp:linear.
+
     Raises:
         SettingError: unknown word (near names are given), a width below 1, or a setting that is
             given twice or has no effect.
@@ -92,8 +94,10 @@ def parse_mlp(name: str, rest: str) -> MlpSpec:
     (64, 32)
     >>> str(parse_mlp("mlp", "linear"))
     'mlp:linear'
+    >>> str(parse_mlp("linear", ""))
+    'mlp:linear'
     """
-    words = split_words(rest)
+    words = ["linear", *split_words(rest)] if name == "linear" else split_words(rest)
     if not words:
         raise SettingError(f"give the hidden widths, for example {name}:32,32")
     return _spec(words)

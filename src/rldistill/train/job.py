@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
+from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
@@ -25,6 +26,7 @@ from rldistill.methods.terms import (
     needs_action_gap,
     num_floored,
 )
+from rldistill.rollout.collect import label
 from rldistill.rollout.control import Randomness
 from rldistill.runs import live_object
 from rldistill.students.families import family_of
@@ -66,6 +68,7 @@ class Job:
         critic: the teacher's value, fitted before the first round; None: nothing is to be fitted.
         unjudged: why there is no verdict, where there is no prover.
         recent: returns of the latest training episodes, for weights that depend on them.
+        following: what is followed, where the teacher moves.
     """
 
     settings: Settings
@@ -87,6 +90,7 @@ class Job:
     critic: CriticFit | None = None
     unjudged: str = UNJUDGED
     recent: RecentReturns = field(default_factory=RecentReturns)
+    following: str = ""
 
     def round_steps(self) -> int:
         """Steps of the next round: the row's own, or what is left."""
@@ -147,6 +151,8 @@ class Job:
                 self.memory.clear()
             self.memory.put(batch.trajectory)
             return
+        if batch.teacher is not None and batch.teacher.info != self.teacher_info:
+            self.change_teacher(batch.teacher, self.outputs_of(batch)[batch.valid])
         if self.settings.row.memory == 0 and self.settings.data is None and begins:
             self.memory.clear()
         if isinstance(self.memory, FrameReplay):
@@ -154,6 +160,22 @@ class Job:
             self.memory.add(batch.observations, batch.teacher_raw, batch.valid, num_envs)
         else:
             self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    def change_teacher(self, teacher: NetworkPolicy, outputs: Tensor) -> None:
+        """Learn from another version of the teacher: what is stored is labelled anew.
+
+        Args:
+            teacher: the version.
+            outputs: its raw outputs [N, ...] in the latest states, for a relative temperature.
+        """
+        assert isinstance(self.memory, Replay | FrameReplay), "prepare_following() refuses others"
+        self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
+        self.teacher_info = teacher.info
+        if needs_action_gap(self.settings.row, teacher.info.head) and len(outputs) > 0:
+            self.state.action_gap = mean_action_gap(outputs)
+            self.restore_alignment()
+        if self.prover is not None:
+            self.prover.change_teacher(teacher)
 
     def watch(self, batch: Labelled) -> None:
         """Note the returns of training episodes, where the weight of the loss depends on them."""
@@ -225,7 +247,7 @@ class Job:
         """What must be equal for a checkpoint to be taken over."""
         return {
             "task": self.task_json(),
-            "teacher": self.teacher_info.fingerprint,
+            "teacher": self.following or self.teacher_info.fingerprint,
             "student": self.learner.student.info.name,
             "method": self.settings.row.name,
             "seed": self.settings.seed,

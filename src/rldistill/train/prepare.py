@@ -37,6 +37,7 @@ from rldistill.train.request import (
     choose_threads,
     make_task,
     open_folder,
+    with_method,
 )
 from rldistill.train.sources import (
     DatasetSource,
@@ -80,6 +81,7 @@ def prepare(request: Request) -> Job:
         SettingError, TaskError, TeacherFileError, DatasetError, RunFolderError, MissingExtraError:
             what is wrong with the request.
     """
+    request = with_method(request)
     settings, row = request.settings, request.settings.row
     device = choose_device(settings.device)
     torch.manual_seed(settings.seed)
@@ -105,6 +107,7 @@ def prepare(request: Request) -> Job:
             total_steps=settings.total_steps,
             next_look=FIRST_LOOK,
             from_dataset=settings.data is not None,
+            batch_size=row.learning.batch_size,
         ),
         randomness=parts.randomness,
         num_threads=choose_threads(teacher, student.info),
@@ -230,6 +233,7 @@ def load(
     return load_teacher(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
+        card=request.settings.card,
         observation_shape=observation_shape,
         action_space=action_space,
         announce=None,
@@ -268,6 +272,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "seed": settings.seed,
         "device": settings.device,
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
+        "card": None if settings.card is None else str(settings.card),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
         "fit_critic": settings.fit_critic,

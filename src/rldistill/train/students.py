@@ -13,7 +13,7 @@ from rldistill.errors import SettingError
 from rldistill.runs import live_object
 from rldistill.students.build import make_student
 from rldistill.students.defaults import default_student
-from rldistill.students.families import StudentSpec, family_of
+from rldistill.students.families import StudentSpec, family_of, is_grown
 from rldistill.students.live import live_student, require_trainable, wanted_outputs
 from rldistill.teachers.live import is_sb3_model, refuse_sb3_network
 from rldistill.teachers.load import require_fit
@@ -89,7 +89,8 @@ def _of_ours(student: NetworkPolicy, head: Head) -> Chosen:
     _require_head(student.info, head)
     network = student.module
     own = copy.deepcopy(network)
-    require_trainable(own, student.info.name)
+    if not is_grown(own):
+        require_trainable(own, student.info.name)
 
     def give_back(tested: nn.Module) -> object:
         return network.load_state_dict(tested.state_dict())
