@@ -128,6 +128,9 @@ def show(record: dict[str, Any]) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     show_summary(record)
+    if record["human_normalised"] is not None:
+        share = 100 * record["human_normalised"]
+        sys.stdout.write(f"human      {share:.1f} % of a human, {record['human_source']}\n")
 
 
 def unseen(record: dict[str, Any]) -> list[str]:

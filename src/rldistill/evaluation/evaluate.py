@@ -17,6 +17,8 @@ from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.starts import Starts
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.evaluation.atari_scores import SOURCE
+from rldistill.evaluation.normalise import human_normalised
 from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
@@ -104,6 +106,7 @@ def evaluate(
         task), mean_length (of the policy's episodes, in steps); of student, teacher and random
         policy each NAME_iqm, NAME_low and NAME_high (95 % interval of the mean) and NAME_std; of
         student and teacher NAME_bytes and NAME_latency_seconds (median of single decisions).
+        For Atari human_normalised and human_source.
         What does not apply is None: all of the teacher and of the random policy without `against`.
 
     Raises:
@@ -148,6 +151,7 @@ def evaluate(
         | describe("teacher", played[1], teacher)
         | describe("random", played[2], None)
         | {"episodes": sum(len(one.returns) for one in played[0])}
+        | against_human(info.id, float(returns_of(played[0]).mean()), settings.starts is not None)
     )
 
 
@@ -208,6 +212,14 @@ def compare(
         for played in (student_round, teacher_round)
     )
     return AgreementPair(on_student, on_teacher)
+
+
+def against_human(task_id: str, mean_return: float, human_starts: bool) -> dict[str, Any]:
+    """POLICY's share of a human tester's score above random play; None for most tasks."""
+    value = human_normalised(task_id, mean_return, human_starts=human_starts)
+    kind = "human" if human_starts else "no-op"
+    source = None if value is None else f"published scores from {kind} starts ({SOURCE})"
+    return {"human_normalised": value, "human_source": source}
 
 
 def describe(name: str, rounds: list[Round], policy: NetworkPolicy | None) -> dict[str, Any]:
