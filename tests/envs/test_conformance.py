@@ -67,6 +67,7 @@ CONTINUOUS = [
 PIXELS = [
     by_id("ALE/Enduro-v5", "ale"),
     by_id("SeaquestNoFrameskip-v4", "ale"),
+    by_id("Seaquest-v4", "ale"),
     by_id("MinAtar/Freeway-v1", "minatar"),
     by_id("MinAtar/Freeway-v0", "minatar"),
 ]

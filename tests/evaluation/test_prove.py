@@ -11,7 +11,8 @@ from gymnasium import spaces
 from small_runs import FOLLOW, follower
 
 from rldistill.core import Acting
-from rldistill.evaluation.prove import Contestants, Prover, Reference
+from rldistill.evaluation.looks import Reference
+from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, Round, task_info
 
 CPU = torch.device("cpu")
@@ -153,7 +154,7 @@ def test_the_printed_numbers_come_from_after_the_stop() -> None:
     prover, arena = scripted(lambda generator, n: np.full(n, next(values)))
     looks = list(prover.confirm(STUDENT))
     assert looks[-1].decision == "holds"
-    told, alike = prover.measure(STUDENT)
+    told, alike, *_ = prover.measure(STUDENT)
     assert told.verdict == "holds"
     assert told.student_return == pytest.approx(9.6)
     assert told.fraction == pytest.approx(0.96)
@@ -171,7 +172,7 @@ def test_a_teacher_like_random_has_no_verdict_and_a_hint() -> None:
         assert "--vecnormalize" in said
         assert "--teacher-act sample" in said
         list(prover.confirm(STUDENT))
-        told, _ = prover.measure(STUDENT)
+        told = prover.measure(STUDENT).verdict
         assert told.verdict is None
         assert told.fraction is None
 
@@ -210,7 +211,7 @@ def test_a_candidate_that_was_shown_to_hold_stays_shown() -> None:
     again, _ = scripted(always(10.0))
     again.load_state_dict(json.loads(json.dumps(prover.state_dict())))
     assert again.trial == prover.trial
-    assert again.measure(STUDENT)[0].verdict == "holds"
+    assert again.measure(STUDENT).verdict.verdict == "holds"
 
 
 def test_the_teacher_against_itself_in_a_real_task() -> None:
@@ -218,7 +219,7 @@ def test_the_teacher_against_itself_in_a_real_task() -> None:
     prover = real()
     with prover.arena:
         looks = list(prover.confirm(follower()))
-        told, alike = prover.measure(follower())
+        told, alike, *_ = prover.measure(follower())
     assert looks[-1].decision == "holds"
     assert (told.fraction, told.fraction_low, told.fraction_high) == (1.0, 1.0, 1.0)
     assert told.paired

@@ -46,6 +46,8 @@ class Flags:
     steps: Annotated[int | None, option("N"), whole_number("--steps")] = None
     """Environment steps, summed over environments, after which training ends at the latest.
     Default: 1,000,000."""
+    scale: Annotated[float | None, option("SHARE"), real_number("--scale")] = None
+    """In place of --steps: this share of the steps of the row's paper, where it names them."""
     until: Annotated[float | None, option("FRACTION"), real_number("--until")] = None
     """Stop once the student is shown to hold this fraction of the teacher's return.
     Default: 0.95, or no early stop where --steps is given."""

@@ -1,5 +1,6 @@
 """Observations and their labels in memory: each stored once, oldest overwritten first."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -145,6 +146,26 @@ class Replay:
     def clear(self) -> None:
         """Forget every row; num_added goes on counting."""
         self._position = self._size = 0
+
+    def relabel(self, label: Callable[[Tensor], Tensor], rows_at_once: int = 8192) -> None:
+        """Replace the labels of all rows held, as another teacher would have made them.
+
+        Args:
+            label: from observations [N, ...] to raw outputs [N, K].
+            rows_at_once: N, at most.
+
+        Raises:
+            ShapeError: the new labels have another width; the rows before are changed already.
+        """
+        for start in range(0, self._size, rows_at_once):
+            stop = min(start + rows_at_once, self._size)
+            new, column = label(self._columns["observations"][start:stop]), "teacher_raw"
+            if new.shape != self._columns[column][start:stop].shape:
+                raise ShapeError(
+                    f"replay: teacher_raw must have shape "
+                    f"{[*self._columns[column][start:stop].shape]}; got {[*new.shape]}"
+                )
+            self._columns[column][start:stop] = new
 
     def sample(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw rows uniformly with replacement: observations [batch_size, ...], labels [.., K].

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from rldistill.envs.atari_settings import MAX_FRAMES, AtariSettings, AtariTask
+from rldistill.envs.atari_settings import AtariSettings, AtariTask
 from rldistill.errors import TaskError, did_you_mean, require
 
 SCREEN = 84  # height and width of what a policy sees
@@ -94,6 +94,7 @@ def open_emulator(task: AtariTask, seed: int) -> Any:
     emulator = ale_py.ALEInterface()
     sticky = float(task.settings.repeat_action_probability)
     emulator.setFloat("repeat_action_probability", sticky)
+    emulator.setInt("max_num_frames_per_episode", 0)  # none: the task counts frames itself
     seed_emulator(emulator, task, seed)
     return emulator
 
@@ -106,12 +107,6 @@ def seed_emulator(emulator: Any, task: AtariTask, seed: int) -> None:
 
 def action_set(emulator: Any, settings: AtariSettings) -> list[Any]:
     """The emulator's actions in the order of a policy's."""
-    every = emulator.getLegalActionSet if settings.full_action_space else None
-    return list(every() if every is not None else emulator.getMinimalActionSet())
-
-
-def max_frames(settings: AtariSettings, max_episode_steps: int | None) -> int:
-    """Emulated frames of an episode, for a limit in steps."""
-    if max_episode_steps is None:
-        return MAX_FRAMES
-    return max_episode_steps * settings.fewest_frames
+    if settings.full_action_space:
+        return list(emulator.getLegalActionSet())
+    return list(emulator.getMinimalActionSet())

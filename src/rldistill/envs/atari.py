@@ -7,8 +7,18 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from rldistill.envs import ale
-from rldistill.envs.atari_settings import AtariTask, game_of, is_plainly_atari, parse_atari
+from rldistill.envs.atari_settings import (
+    MAX_FRAMES,
+    AtariTask,
+    game_of,
+    is_plainly_atari,
+    max_frames,
+    max_steps,
+    parse_atari,
+)
+from rldistill.envs.atari_single import AtariGame
 from rldistill.envs.atari_vector import AtariVectorSimulator
+from rldistill.envs.gymnasium import GymnasiumSimulator
 from rldistill.envs.spec import TaskSpec
 from rldistill.envs.vector import Opened
 from rldistill.errors import SettingError
@@ -33,18 +43,30 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
         TaskError: there is no such game, or its ROM is missing.
         SettingError: a setting is unknown, out of range or without effect.
     """
+    del seed  # a reset brings it
     asked = parse_atari(task.id, task.env_kwargs)
-    frames = ale.max_frames(asked.settings, task.max_episode_steps)
-    vector_env = ale.open_vector(asked, num_envs, frames, min(num_envs, usable_cores()))
+    limit = max_steps(asked.settings, task.max_episode_steps)
     fire = fire_of(asked)
-    simulator = AtariVectorSimulator(vector_env, asked.settings, fire)
+    notes = (asked.settings.describe(),)
+    if isinstance(asked.settings.frameskip, int):
+        frames = MAX_FRAMES if task.max_episode_steps is None else max_frames(asked.settings, limit)
+        vector_env = ale.open_vector(asked, num_envs, frames, min(num_envs, usable_cores()))
+        simulator = AtariVectorSimulator(vector_env, asked.settings, fire)
+    else:
+        simulator = GymnasiumSimulator(
+            [AtariGame(asked, task.max_episode_steps) for _ in range(num_envs)]
+        )
+        notes = (
+            *notes,
+            "single emulators in Python: the vector environment skips no random frames",
+        )
     return Opened(
         simulator=simulator,
         task_id=task.id,
         backend="ale",
-        max_episode_steps=-(-frames // asked.settings.fewest_frames),
+        max_episode_steps=limit,
         equal_starts=True,
-        notes=(asked.settings.describe(),),
+        notes=notes,
     )
 
 

@@ -66,9 +66,11 @@ class AtariSettings:
                 _refuse(field.name, "true or false", value)
 
     @property
-    def fewest_frames(self) -> int:
-        """Emulated frames of the shortest step."""
-        return self.frameskip[0] if isinstance(self.frameskip, tuple) else self.frameskip
+    def frames(self) -> tuple[int, int]:
+        """Emulated frames of the shortest and of the longest step."""
+        if isinstance(self.frameskip, tuple):
+            return self.frameskip[0], self.frameskip[1] - 1
+        return self.frameskip, self.frameskip
 
     @property
     def scored(self) -> "AtariSettings":
@@ -107,6 +109,24 @@ def _is_whole(value: object) -> bool:
 
 def _refuse(name: str, required: str, value: object) -> NoReturn:
     raise SettingError(f"Atari: {name} must be {required}; got {value!r}")
+
+
+def max_frames(settings: AtariSettings, max_steps: int) -> int:
+    """Emulated frames that an episode of so many steps has at most.
+
+    >>> max_frames(AtariSettings(), 1000), max_frames(AtariSettings(frameskip=(2, 5)), 1000)
+    (4000, 4000)
+    """
+    return max_steps * settings.frames[1]
+
+
+def max_steps(settings: AtariSettings, asked: int | None) -> int:
+    """Steps that an episode has at most, where so many are asked for or None.
+
+    >>> max_steps(AtariSettings(), None), max_steps(AtariSettings(frameskip=(2, 5)), None)
+    (27000, 54000)
+    """
+    return -(-MAX_FRAMES // settings.frames[0]) if asked is None else asked
 
 
 @final

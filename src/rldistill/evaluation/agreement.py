@@ -63,9 +63,44 @@ class AgreementPair:
         }
 
 
-@torch.no_grad()
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Two policies on the same N states, state by state.
+
+    Attributes:
+        teacher_raw, student_raw: [N, outputs] of each, as their heads read them.
+        same: [N] float64: 1 where both choose the same action (discrete), or the share of action
+            components within 5 % of their range (continuous).
+        kl: [N] float64, KL(teacher || student) in nats; None where the families have no KL.
+        temperatures: by which the logits of teacher and student were divided: of a Q-network a
+            tenth of its own mean action gap, else 1.
+    """
+
+    teacher_raw: Tensor
+    student_raw: Tensor
+    same: Tensor
+    kl: Tensor | None
+    temperatures: tuple[float, float]
+
+    def summary(self) -> Agreement:
+        """The means over the states."""
+        kl = None if self.kl is None else float(self.kl.mean())
+        return Agreement(float(self.same.mean()), kl, len(self.same))
+
+
 def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreement:
     """Compare two policies on observations [N, ...], acting by mode.
+
+    Raises:
+        ShapeError: no observations, or policies of different action spaces.
+    """
+    return compare(teacher, student, observations).summary()
+
+
+@torch.no_grad()
+def compare(teacher: Policy, student: Policy, observations: Tensor) -> Comparison:
+    """What agreement() is the mean of, for each of the observations [N, ...].
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
@@ -73,30 +108,29 @@ def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreeme
     if len(observations) == 0:
         raise ShapeError("agreement: no states to compare on")
     heads = (teacher.info.head, student.info.head)
-    ours, theirs = (
-        policy.info.head(torch.cat([policy.raw(part) for part in observations.split(BATCH)]))
+    raw = [
+        torch.cat([policy.raw(part) for part in observations.split(BATCH)])
         for policy in (teacher, student)
-    )
+    ]
+    ours, theirs = (head(out) for head, out in zip(heads, raw, strict=True))
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):
         if heads[0].num_outputs != heads[1].num_outputs:
             raise _different_actions(heads)
-        same = (ours.mode() == theirs.mode()).double().mean()
-        p, q = (_log_odds(head, out) for head, out in zip(heads, (ours, theirs), strict=True))
-        return Agreement(float(same), float(categorical.kl(p, q).mean()), len(observations))
-    return Agreement(
-        float(_close(heads, ours, theirs)),
-        float(continuous_loss("kl", heads[0], ours, theirs).mean())
-        if type(ours) is type(theirs)
-        else None,
-        len(observations),
-    )
+        same = (ours.mode() == theirs.mode()).double()
+        tau, sigma = _temperature(heads[0], ours), _temperature(heads[1], theirs)
+        kl = categorical.kl(ours.logits / tau, theirs.logits / sigma).double()
+        return Comparison(raw[0], raw[1], same, kl, (tau, sigma))
+    same = _close(heads, ours, theirs)
+    alike = type(ours) is type(theirs)
+    kl = continuous_loss("kl", heads[0], ours, theirs).double() if alike else None
+    return Comparison(raw[0], raw[1], same, kl, (1.0, 1.0))
 
 
-def _log_odds(head: Head, out: Categorical) -> Tensor:
-    """Logits; those of a Q-network are its Q-values over a tenth of its mean action gap."""
+def _temperature(head: Head, out: Categorical) -> float:
+    """1 for logits; for a Q-network a tenth of its mean action gap."""
     if not isinstance(head, QValueHead):
-        return out.logits
-    return out.logits / (GAP.q_values * max(mean_action_gap(out.logits), 1e-8))
+        return 1.0
+    return GAP.q_values * max(mean_action_gap(out.logits), 1e-8)
 
 
 def _close(heads: tuple[Head, Head], ours: Distribution, theirs: Distribution) -> Tensor:
@@ -108,7 +142,7 @@ def _close(heads: tuple[Head, Head], ours: Distribution, theirs: Distribution) -
     low, high = like.new_tensor(head.low), like.new_tensor(head.high)
     a, b = (out.mode().clamp(low, high) for out in (ours, theirs))
     width = torch.where((high - low).isfinite(), high - low, 1.0)
-    return ((a - b).abs() <= CLOSE * width).double().mean()
+    return ((a - b).abs() <= CLOSE * width).double().mean(-1)
 
 
 def _different_actions(heads: tuple[Head, Head]) -> ShapeError:

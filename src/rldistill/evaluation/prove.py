@@ -5,14 +5,15 @@ judges a candidate has not chosen it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 
-from rldistill.core import Acting, Policy
-from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.core import Acting, NetworkPolicy, Policy
+from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
+from rldistill.evaluation.looks import Halving, Look, Reference, look_at
 from rldistill.evaluation.scores import (
     Actor,
     Arena,
@@ -30,91 +31,36 @@ MEASURE_EPISODES = 128
 # Standard errors by which a teacher must beat the random policy to be called better than it.
 BETTER = 2.0
 
-Phase = Literal["screening", "confirming"]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at a student showed.
-
-    Attributes:
-        phase: what the look was for.
-        student_return: mean over the episodes of this phase so far.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        fraction: estimate of (S - R) / (T - R); None where the teacher does not beat random.
-        candidate: number of the candidate, 0 while screening.
-        episodes: of this phase so far.
-        decision: "nominate" or "reject" from screening; "holds", "continue" or "give-up" from
-            confirming.
-    """
-
-    phase: Phase
-    student_return: float
-    low: float | None
-    high: float | None
-    fraction: float | None
-    candidate: int
-    episodes: int
-    decision: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Halving:
-    """Who won a successive halving.
-
-    Attributes:
-        best: its place among the students.
-        mean: of its returns in the rounds that chose it, which flatter it.
-        episodes: how many those were.
-    """
-
-    best: int
-    mean: float
-    episodes: int
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What one round of teacher and random policy returned: what screening compares with.
-
-    Attributes:
-        teacher: mean return.
-        random: mean return.
-        margin: two standard errors of their difference.
-    """
-
-    teacher: float
-    random: float
-    margin: float
-
-    @property
-    def is_useful(self) -> bool:
-        """Whether the teacher seems to beat the random policy, so that a fraction means much."""
-        return self.teacher - self.random > self.margin
-
-    def fraction(self, student_return: float) -> float | None:
-        """(S - R) / (T - R), None where the teacher returned no more than the random policy."""
-        if self.teacher <= self.random:
-            return None
-        return (student_return - self.random) / (self.teacher - self.random)
-
 
 @final
 @dataclass(frozen=True, slots=True)
 class Contestants:
     """The teacher and how it and its students act."""
 
-    teacher: Policy
+    teacher: NetworkPolicy
     teacher_act: Acting
     student_act: Acting
     device: torch.device
 
     def __post_init__(self) -> None:
         require_acting(self.teacher, self.teacher_act, "teacher_act")
+
+
+class Measured(NamedTuple):
+    """What fresh episodes after the stop showed.
+
+    Attributes:
+        verdict: the word, and numbers of these episodes.
+        alike: agreement on the states of the first round.
+        rounds: of student, teacher and random policy, round by round; the states visited by the
+            first two are kept in the first round.
+        compared: the two policies on the student's states of that round, and on the teacher's.
+    """
+
+    verdict: Verdict
+    alike: AgreementPair
+    rounds: tuple[tuple[Round, Round, Round], ...]
+    compared: tuple[Comparison, Comparison]
 
 
 @final
@@ -134,6 +80,16 @@ class Prover:
         self.trial = SequentialVerdict(floor=floor)
         self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
+
+    def change_teacher(self, teacher: Policy) -> None:
+        """Judge against another version of the teacher from here on.
+
+        What was played against the one before says nothing of this one, so no candidate may have
+        been tested yet.
+        """
+        assert self.trial.episodes == 0, "a run whose teacher moves is judged at its end alone"
+        self.contestants = replace(self.contestants, teacher=teacher)
+        self.reference = None
 
     def compare_teacher(self) -> Reference:
         """Teacher and random policy over one round; played once per run."""
@@ -169,7 +125,7 @@ class Prover:
         returns = self.arena.play(self._student(student, seed), seed).returns
         fraction = reference.fraction(float(returns.mean()))
         nominate = fraction is not None and fraction >= self.floor
-        return _look("screening", returns, fraction, 0, "nominate" if nominate else "reject")
+        return look_at("screening", returns, fraction, 0, "nominate" if nominate else "reject")
 
     def confirm(self, student: Policy) -> Iterator[Look]:
         """Look at the candidate round by round until the trial decides.
@@ -185,7 +141,7 @@ class Prover:
                 np.array(x) for x in (self.trial.student, self.trial.teacher, self.trial.random)
             ]
             fraction = stats.fraction(*returns)
-            yield _look(
+            yield look_at(
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
             )
 
@@ -213,19 +169,19 @@ class Prover:
         if self.trial.episodes > 0:
             self.trial = self.trial.next_candidate()
 
-    def measure(self, student: Policy) -> tuple[Verdict, AgreementPair]:
+    def measure(self, student: Policy) -> Measured:
         """Play fresh episodes after the stop and conclude: the printed numbers come from these."""
         rounds = -(-MEASURE_EPISODES // self.arena.num_envs)
-        played = [self.play_three(student, keep=not i) for i in range(rounds)]
+        played = tuple(self.play_three(student, keep=not i) for i in range(rounds))
         s, t, r = (np.concatenate([three[i].returns for three in played]) for i in range(3))
         verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
         who = self.contestants
-        states = (played[0][i].observations for i in (0, 1))
+        visited = (torch.from_numpy(played[0][i].observations) for i in (0, 1))
         on_student, on_teacher = (
-            agreement(who.teacher, student, torch.from_numpy(seen).to(who.device))
-            for seen in states
+            compare(who.teacher, student, seen.to(who.device)) for seen in visited
         )
-        return verdict, AgreementPair(on_student, on_teacher)
+        alike = AgreementPair(on_student.summary(), on_teacher.summary())
+        return Measured(verdict, alike, played, (on_student, on_teacher))
 
     def play_three(self, student: Policy, keep: bool = False) -> tuple[Round, Round, Round]:
         """One round each of student, teacher and random policy, from the same fresh seeds."""
@@ -265,14 +221,3 @@ class Prover:
 
     def _random(self, seed: int) -> Actor:
         return random_actor(self.arena.info.action_space, seed)
-
-
-def _look(
-    phase: Phase,
-    returns: np.ndarray[Any, Any],
-    fraction: float | None,
-    candidate: int,
-    decision: str,
-) -> Look:
-    mean = stats.estimate(returns)
-    return Look(phase, mean.value, mean.low, mean.high, fraction, candidate, len(returns), decision)

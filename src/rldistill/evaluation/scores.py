@@ -1,7 +1,7 @@
 """Returns: complete rounds of episodes of any actor, the same number from every environment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, final
 
 import numpy as np
@@ -32,11 +32,17 @@ class Round:
         returns: [B] float64, undiscounted sums of raw reward.
         lengths: [B] int64, environment steps.
         observations: [N, ...] the states visited, in no order, where they were asked for; else [0].
+        seed: environment i was seeded seed + i.
+        episodes: [N] int64, the environment in which each of these states was visited.
+        steps: [N] int64, environment steps before it; 0 is the start.
     """
 
     returns: np.ndarray[Any, Any]
     lengths: np.ndarray[Any, Any]
     observations: np.ndarray[Any, Any]
+    seed: int = 0
+    episodes: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    steps: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def policy_actor(policy: Policy, act: Acting, device: torch.device, seed: int) -> Actor:
@@ -71,9 +77,11 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     running = np.ones(env.num_envs, bool)
     kept: list[np.ndarray[Any, Any]] = []
+    whose: list[np.ndarray[Any, Any]] = []
     while running.any():
         if keep_observations:
             kept.append(observations[running])
+            whose.append(np.flatnonzero(running))
         actions = actor(observations)
         if actions.dtype.kind == "f" and not np.isfinite(actions).all():
             raise NotFiniteError("the policy gave an action that is NaN or infinite")
@@ -86,7 +94,9 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
             env.rest(~running)
         observations = step.observations
     seen = np.concatenate(kept) if kept else np.zeros((0, *observations.shape[1:]), np.float32)
-    return Round(returns, lengths, seen)
+    episodes = np.concatenate([*whose, np.zeros(0, np.int64)])
+    steps = np.repeat(np.arange(len(whose)), [len(awake) for awake in whose])
+    return Round(returns, lengths, seen, seed, episodes, steps)
 
 
 @final

@@ -152,6 +152,8 @@ class Method:
         proximal: the loss is multiplied by max(pi_theta / pi_old, 1 - clip) (PPD).
         actor_critic: settings of rows with credit or a gate.
         learner: settings of the learner of its own that the row needs; None: it needs none.
+        published_steps: environment steps of the paper's own runs, for budgets that are a share of
+            them; None: it names none.
         actions: "discrete" or "continuous" where the row is defined for those alone.
     """
 
@@ -172,6 +174,7 @@ class Method:
     proximal: bool = False
     actor_critic: ActorCritic = ActorCritic()
     learner: LearnerSettings | None = None
+    published_steps: int | None = None
     actions: Literal["any", "discrete", "continuous"] = "any"
 
     def __post_init__(self) -> None:

@@ -81,7 +81,10 @@ class CnnSpec:
         check_words(self.hidden, self.activation, self.init)
 
     def __str__(self) -> str:
-        return ",".join([_layers_of(self), *option_words(self, "relu")])
+        layers, options = _layers_of(self), option_words(self, "relu")
+        # A family without words of its own, as "minatar", is followed by its options at once.
+        separator = "," if ":" in layers or not options else ":"
+        return layers + separator * bool(options) + ",".join(options)
 
 
 def _nature(*sizes: int) -> tuple[tuple[Convolution, ...], tuple[int, ...]]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from rldistill.evaluation.evidence import take_evidence
+from rldistill.evaluation.evidence_file import save_evidence
+from rldistill.evaluation.prove import Measured
 from rldistill.train.fit import GrowingLearner
 from rldistill.train.job import Job
 from rldistill.train.progress import Progress
@@ -58,13 +61,29 @@ def choose(job: Job) -> Iterator[Progress]:
 
 def conclude(job: Job) -> Iterator[Progress]:
     """Confirm the last student unless one was, measure it on fresh episodes, and save."""
-    verdict = alike = None
+    verdict = alike = measured = None
     if job.prover is not None:
         if not job.holds:
             yield from choose(job)
             # The tests take a while, in a short run longer than the training.
             job.keeper.save(job)
         yield from confirm(job)
-        verdict, alike = job.prover.measure(job.learner.tested)
+        measured = job.prover.measure(job.learner.tested)
+        verdict, alike = measured.verdict, measured.alike
     job.keeper.finish(job, verdict, alike)
+    if measured is not None:
+        yield from keep_evidence(job, measured)
     yield job.keeper.record(job.state.progress(verdict=verdict, done=True))
+
+
+def keep_evidence(job: Job, measured: Measured) -> Iterator[Progress]:
+    """Write what the run's page is made from. The run is safe already: no failure here ends it."""
+    assert job.task_info is not None, "what was measured was played"
+    assert job.prover is not None, "by the prover"
+    try:
+        teacher, student = job.prover.contestants.teacher, job.learner.tested
+        evidence = take_evidence(measured, job.task_info, teacher, student)
+        save_evidence(job.keeper.folder.evidence, evidence)
+    except Exception as error:
+        why = f"warning  no evidence is kept for the report: {type(error).__name__}: {error}"
+        yield job.keeper.record(job.state.progress(message=why))

@@ -100,6 +100,7 @@ def prepare(request: Request) -> Job:
             total_steps=settings.total_steps,
             next_look=FIRST_LOOK,
             from_dataset=settings.data is not None,
+            batch_size=row.learning.batch_size,
         ),
         randomness=parts.randomness,
         num_threads=choose_threads(teacher, student.info),

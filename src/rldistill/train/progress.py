@@ -31,6 +31,8 @@ class Progress:
         message: a line for people; empty most of the time.
         rows: rows of a dataset that were worked through so far, repeats counted; None where
             environments are stepped.
+        samples: states that were learnt from so far, repeats counted: updates times their batch,
+            of which the last of a round may be smaller.
     """
 
     phase: str
@@ -51,6 +53,7 @@ class Progress:
     decision: str = ""
     message: str = ""
     rows: int | None = None
+    samples: int = 0
 
     @property
     def unit(self) -> str:

@@ -3,21 +3,25 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from rldistill.evaluation.prove import Look
+from rldistill.evaluation.looks import Look
 from rldistill.evaluation.verdict import Verdict
 from rldistill.train.progress import Progress
+
+# The latest look is in metrics.jsonl, the others follow from the request.
+_NOT_SAVED = ("latest", "from_dataset", "batch_size")
 
 
 @final
 @dataclass(slots=True)
 class RunState:
-    """Counters of one run; saved in its checkpoints, but for the latest look and from_dataset.
+    """Counters of one run; saved in its checkpoints, but for what the request says again.
 
     Attributes:
         total_steps: where training ends at the latest.
         from_dataset: env_steps counts rows of a dataset instead, and no environment is stepped.
         next_look: environment steps at which the student is tested next.
         action_gap: of a Q-network teacher, measured in the first round; see Temperature.
+        batch_size: states per update.
         before_seconds: total seconds of the parts of this run before it was resumed.
     """
 
@@ -33,6 +37,7 @@ class RunState:
     action_gap: float | None = None
     latest: Look | None = None
     from_dataset: bool = False
+    batch_size: int = 0
 
     @property
     def played_steps(self) -> int | None:
@@ -77,11 +82,12 @@ class RunState:
             decision=look.decision if look else "",
             message=message or (verdict.reason if verdict else ""),
             rows=self.env_steps if self.from_dataset else None,
+            samples=self.updates * self.batch_size,
         )
 
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint records."""
-        names = [name for name in self.__slots__ if name not in ("latest", "from_dataset")]
+        names = [name for name in self.__slots__ if name not in _NOT_SAVED]
         return {name: getattr(self, name) for name in names}
 
     def restore(self, record: dict[str, Any]) -> None:

@@ -1,0 +1,180 @@
+"""One gymnasium environment of a task that draws itself: what a video is filmed of."""
+
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, final
+
+import gymnasium
+import numpy as np
+
+from rldistill.envs.actions import action_writer
+from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.observations import ObservationReader
+from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.wrappers import import_user_module
+from rldistill.errors import EnvironmentFailure, RldistillError, TaskError
+
+Array = np.ndarray[Any, Any]
+MODE = "rgb_array"
+
+
+@final
+class RenderedEnv:
+    """One environment that is seen as policies see it, and drawn; a context manager.
+
+    Attributes:
+        info: the task as gymnasium steps it.
+        frames_per_second: at which the task's makers show it; 30 where they do not say.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], limit: int, task: TaskSpec) -> None:
+        self._env = env
+        self._read = ObservationReader(env.observation_space)
+        self._write = action_writer(env.action_space)
+        self.info = TaskInfo(
+            id=task.id or type(env.unwrapped).__name__,
+            backend="gymnasium",
+            observation_space=self._read.space,
+            action_space=self._write.space,
+            observation_parts=self._read.parts,
+            equal_starts=True,
+            max_episode_steps=limit,
+        )
+        told: Any = env.metadata.get("render_fps")
+        fits = isinstance(told, int | float) and 1 <= told <= 1000
+        self.frames_per_second = float(told) if fits else 30.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._env.close()
+
+    def reset(self, seed: int) -> Array:
+        """Start the episode of this seed: the first observation as a batch of one."""
+        with self._named("reset"):
+            raw, _ = self._env.reset(seed=seed)
+        return self._batch(raw)
+
+    def step(self, actions: Array) -> tuple[Array, float, bool]:
+        """Act, with a batch of one: the observation, the reward, whether the episode ended."""
+        with self._named("step"):
+            raw, reward, ended, cut, _ = self._env.step(self._write(actions)[0])
+        return self._batch(raw), float(reward), bool(ended or cut)
+
+    def draw(self) -> Array:
+        """The state as it is now: [height, width, 3] uint8.
+
+        Raises:
+            TaskError: the task draws something else.
+        """
+        with self._named("render"), quiet_pygame():
+            frame: Any = self._env.render()
+        picture = np.asarray(frame)
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+            raise TaskError(
+                f"{self.info.id} must draw pictures [height, width, 3]; it drew {picture.shape}"
+            )
+        return picture.clip(0, 255).astype(np.uint8)
+
+    def _batch(self, raw: Any) -> Array:
+        space: Any = self._env.observation_space
+        batched: Any = gymnasium.vector.utils.concatenate(
+            space, [raw], gymnasium.vector.utils.create_empty_array(space, 1)
+        )
+        return np.array(self._read(batched))
+
+    @contextmanager
+    def _named(self, when: str) -> Generator[None]:
+        try:
+            yield
+        except RldistillError:
+            raise
+        except Exception as error:
+            raise EnvironmentFailure(
+                f"{self.info.id} raised in {when}: {type(error).__name__}: {error}.{_advice(error)}"
+            ) from error
+
+
+def open_rendered(task: TaskSpec) -> RenderedEnv:
+    """The task on gymnasium, drawing itself; envpool, which steps faster, cannot draw.
+
+    Raises:
+        TaskError: the task cannot draw itself, or gymnasium does not have it.
+        RldistillError: as make.
+    """
+    if task.vector_env is not None:
+        raise TaskError(
+            "a live vector environment cannot be filmed: give an id, or a function that makes one "
+            "environment with render_mode='rgb_array'"
+        )
+    for module in task.imports:
+        import_user_module(module)
+    asked = task
+    if task.factory is None:
+        kwargs = {**task.env_kwargs, "render_mode": MODE}
+        asked = replace(task, env_kwargs=kwargs, backend="gymnasium")
+    try:
+        with quietly(asked, []), quiet_pygame():
+            env, limit, _ = build_env(asked)
+    except TaskError as error:
+        if "render" not in str(error):
+            raise
+        raise TaskError(f"{task.id} cannot draw itself: {error}") from error
+    if env.render_mode != MODE:
+        env.close()
+        raise TaskError(
+            f"{task.id or 'the task'} cannot draw itself: its render_mode is {env.render_mode!r} "
+            f"and must be {MODE!r}"
+        )
+    return RenderedEnv(env, limit, task)
+
+
+@contextmanager
+def off_screen() -> Generator[None]:
+    """Draw without a display: MuJoCo by EGL, pygame by its dummy driver, unless the user chose.
+
+    MuJoCo's EGL needs a library of the system: on Debian `apt install libegl1`. Where there is
+    none, MUJOCO_GL=osmesa and `apt install libosmesa6` draw on the CPU.
+    """
+    chosen = {"SDL_VIDEODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+    if sys.platform.startswith("linux"):
+        chosen["MUJOCO_GL"] = "egl"
+    displayed = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    mine = {} if displayed else {k: v for k, v in chosen.items() if k not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def quiet_pygame() -> Generator[None]:
+    """No greeting of pygame, and none of its warnings."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _advice(error: Exception) -> str:
+    """What to do where OpenGL is what is missing."""
+    words = f"{type(error).__name__} {error} {error.__cause__ or ''}".lower()
+    if any(part in words for part in ("egl", "opengl", "glfw", "osmesa", "display", "glgeterror")):
+        return (
+            " Without a display MuJoCo draws by EGL (on Debian: apt install libegl1), or on the "
+            "CPU with MUJOCO_GL=osmesa (apt install libosmesa6)"
+        )
+    return ""

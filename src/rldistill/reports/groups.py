@@ -1,0 +1,126 @@
+"""Runs that differ in their seed alone belong together: groups, and their scores by task.
+
+A score is the fraction (S - R) / (T - R) of a run's verdict: the only scale that tasks share. A
+multi-task run has one score per task. The best of several seeds is never taken for a method.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from rldistill.maths.stats import FloatArray
+from rldistill.reports.record import NUMBER, RunRecord, plain_text
+
+MOST_GROUPS = 6  # drawn: as many as there are colours
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """What a run's verdict says of one task."""
+
+    task: str
+    fraction: float | None
+    word: str | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs of one method with one kind of student.
+
+    Attributes:
+        name: what tells it from the other groups.
+        runs: oldest first.
+    """
+
+    name: str
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def scores(self) -> dict[str, FloatArray]:
+        """Fractions of its runs by task, tasks without any left out."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for run in self.runs:
+            for score in task_scores(run):
+                if score.fraction is not None:
+                    found[score.task].append(score.fraction)
+        return {task: np.array(values) for task, values in sorted(found.items())}
+
+    @property
+    def parameters(self) -> float | None:
+        """Mean size of its students."""
+        sizes = [run.number("student_parameters") or run.number("parameters") for run in self.runs]
+        known = [size for size in sizes if size]
+        return float(np.mean(known)) if known else None
+
+
+def task_scores(run: RunRecord) -> list[TaskScore]:
+    """One per task: of a multi-task run those that its verdict lists, else its only one.
+
+    A list `tasks` in verdict.json holds an object per task with task (or id), fraction and verdict.
+    """
+    listed = [entry for entry in run.outcome.get("tasks", []) if isinstance(entry, Mapping)]
+    scores = [score for entry in listed if (score := _listed(entry)) is not None]
+    if scores:
+        return scores
+    if run.task is None or run.state != "finished":
+        return []
+    return [TaskScore(run.task, run.number("fraction"), run.word)]
+
+
+def _listed(entry: Mapping[str, Any]) -> TaskScore | None:
+    name = entry.get("task", entry.get("id"))
+    if isinstance(name, Mapping):
+        name = name.get("id")
+    if not isinstance(name, str):
+        return None
+    fraction, word = entry.get("fraction"), entry.get("verdict")
+    share = float(fraction) if isinstance(fraction, NUMBER) and fraction is not True else None
+    return TaskScore(plain_text(name), share, word if isinstance(word, str) else None)
+
+
+def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
+    """Runs by method and student, largest groups first; names say only what differs.
+
+    The teacher counts where some task has several: then their students are no seeds of one group.
+    """
+    teachers: dict[str | None, set[str]] = defaultdict(set)
+    for run in runs:
+        teachers[run.task].add(_teacher(run)[1])
+    several = any(len(found) > 1 for found in teachers.values())
+    keyed: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        key = (run.method, run.architecture, *(_teacher(run) if several else ("", "")))
+        keyed[key].append(run)
+    # Where all groups share a part, it tells nothing apart.
+    varies = [len({key[i] for key in keyed}) > 1 for i in range(4)]
+    shown = varies if any(varies) else [True, True, False, False]
+    ordered = sorted(keyed.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Group(" · ".join(part for part, show in zip(key, shown, strict=True) if show), tuple(found))
+        for key, found in ordered
+    ]
+
+
+def _teacher(run: RunRecord) -> tuple[str, str]:
+    """Its name, and the start of its hash."""
+    teacher = run.student.get("teacher")
+    known: Mapping[str, Any] = teacher if isinstance(teacher, Mapping) else {}
+    return plain_text(known.get("name", "no teacher")), str(known.get("sha256", ""))[:6]
+
+
+def common_scores(groups: Sequence[Group]) -> tuple[list[str], list[list[FloatArray]]]:
+    """Tasks on which every group has a score, and the scores of each group on them.
+
+    Returns:
+        The tasks, and for each group one sample per task; both empty where there is no such task.
+    """
+    tables = [group.scores for group in groups]
+    if not tables:
+        return [], []
+    tasks = sorted(set(tables[0]).intersection(*tables[1:]))
+    return tasks, [[table[task] for task in tasks] for table in tables] if tasks else []
