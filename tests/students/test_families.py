@@ -37,6 +37,8 @@ CASES = [
     ("impala:small", GRID),
     ("soft-tree:3", FLAT),
     ("impala:3,4,fc8,init=orthogonal", PICTURE),
+    ("multi:minatar,fc16", GRID),
+    ("multi:mlp:8,relu,fc4", FLAT),
 ]
 GROWN = [("tree:8", FLAT), ("linear-tree:3", FLAT), ("rules:3", FLAT)]
 any_case = pytest.mark.parametrize(
@@ -142,7 +144,8 @@ def test_folding_leaves_the_network_as_it_was(spec, sees):
 def test_the_count_is_that_of_the_parameters_and_kept_statistics(spec, sees):
     student = make_student(spec, sees, ACTS)
     parameters = sum(p.numel() for p in student.module.parameters())
-    kept = 2 * 6 if "clip" in spec else 0  # mean and deviation of each input
+    # Mean and deviation of each input, where they are not folded into the first layer.
+    kept = 2 * 6 if "clip" in spec or "multi:mlp" in spec else 0
     assert student.info.parameters == parameters + kept
 
 
@@ -168,7 +171,10 @@ def test_spec_and_policy_are_chosen_alike(spec, sees):
 def test_a_card_with_other_shapes_is_refused(tmp_path, spec, sees, shape):
     save_student(student_of(spec, sees), tmp_path, {})
     card = tmp_path / "student.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "observation_shape": shape}))
+    record = json.loads(card.read_text())
+    for entry in (record, *record.get("tasks", ())):
+        entry["observation_shape"] = shape
+    card.write_text(json.dumps(record))
     with pytest.raises(TeacherFileError):
         load_student(tmp_path)
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from several_tasks import NETWORK
+from several_tasks import TRAINING as SETTINGS
 from small_runs import QUICK, quick_settings
-from test_train_teacher import NETWORK, SETTINGS
 
 from rldistill.errors import SettingError
 from rldistill.runs import RunFolder

@@ -8,6 +8,7 @@ import torch
 from small_runs import QUICK, follower, quick_job, tracker
 
 from rldistill.core import NetworkPolicy, QValueHead
+from rldistill.data.frames import FrameReplay
 from rldistill.train.sources import Labelled
 
 
@@ -80,3 +81,24 @@ def test_what_makes_it_this_run(tmp_path: Path) -> None:
         "evaluation_envs": 64, "fit_critic": None,
     }  # fmt: skip
     assert not job.holds
+
+
+def test_stacked_frames_are_collected_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory holds the whole round, of which only the last piece is handed on."""
+    job = quick_job(tmp_path / "run")
+    steps: list[int] = []
+
+    def next_round(source: object, num_steps: int, round_index: int) -> Labelled:
+        steps.append(num_steps)
+        stacks = torch.full((num_steps, 4, 2, 1), len(steps), dtype=torch.uint8)
+        valid = torch.ones(num_steps, dtype=torch.bool)
+        return Labelled(stacks, torch.zeros(num_steps, 2), valid, num_steps)
+
+    monkeypatch.setattr(type(job.source), "next_round", next_round)
+    monkeypatch.setattr("rldistill.train.job.PIECE_BYTES", 2 * 200)
+    job.memory = FrameReplay(1000, (4, 2, 1), 2)
+    batch = job.collect()
+    assert steps == [200, 200, 112]
+    assert (batch.num_steps, len(batch.observations), len(job.memory)) == (512, 112, 512)

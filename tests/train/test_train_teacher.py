@@ -6,26 +6,22 @@ from typing import Any
 
 import pytest
 import torch
+from several_tasks import LEARNING, NETWORK, TRAINING
 from small_runs import FOLLOW
 
 from rldistill.core import QValueHead
 from rldistill.errors import NotFiniteError, RunFolderError, SettingError
 from rldistill.runs import RunFolder, read_json
-from rldistill.teachers.load import load_teacher
-from rldistill.train.parallel_q import ParallelQ
+from rldistill.teachers.load import load_policy, load_teacher
 from rldistill.train.prepare_training import (
     TrainRequest,
     prepare_training,
     resumed_request,
     train_teacher,
 )
-from rldistill.train.train_teacher import Training, TrainSettings, training
+from rldistill.train.train_teacher import Training, training
 
-LEARNING = ParallelQ(
-    gamma=0.5, num_envs=16, horizon=8, num_minibatches=4, learning_rate=5e-3, epsilon_share=0.3
-)
-SETTINGS = TrainSettings(steps=8_000, learning=LEARNING, episodes=32)
-NETWORK = "mlp:32,relu,layernorm"
+SETTINGS = TRAINING
 
 
 def job(out: Path, resume: bool = False, **changes: Any) -> Training:
@@ -49,10 +45,32 @@ def test_it_learns_a_task_and_loads_as_a_teacher(tmp_path: Path) -> None:
     teacher = load_teacher(tmp_path / "run", announce=None)
     assert teacher.info.head == QValueHead(2)
     card = read_json(tmp_path / "run" / "student.json")
-    assert (card["gamma"], card["value_units"]) == (0.5, "raw")
+    assert card["gamma"] == teacher.info.gamma == 0.5
     # Each step is worth at most 1, and counts half of the one before: Q is at most 2.
     best = teacher.raw(torch.tensor([[0.9, 0.9], [-0.9, -0.9]])).amax(-1)
     assert best.tolist() == pytest.approx([1.9, 1.9], abs=0.5)
+    assert teacher.info.value_units == "raw"
+    torch.testing.assert_close(teacher.value(torch.tensor([[0.9, 0.9], [-0.9, -0.9]])), best)
+
+
+def test_q_values_of_clipped_rewards_are_no_value(tmp_path: Path) -> None:
+    learning = replace(LEARNING, clip_rewards=True)
+    settings = replace(SETTINGS, steps=500, learning=learning)
+    train_teacher("Follow-v0", NETWORK, out=tmp_path / "run", settings=settings)
+    info = load_teacher(tmp_path / "run", announce=None).info
+    assert (info.value_units, info.gamma) == ("none", None)
+
+
+def test_half_precision_takes_half_the_space_and_reads_back(tmp_path: Path) -> None:
+    few = replace(SETTINGS, steps=1_000)
+    for name, half in (("full", False), ("half", True)):
+        settings = replace(few, half=half)
+        train_teacher("Follow-v0", "mlp:256,256", out=tmp_path / name, settings=settings)
+    sizes = [(tmp_path / name / "student.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.52 * sizes[0]
+    full, half = (weights(tmp_path / name) for name in ("full", "half"))
+    assert all(x.dtype == torch.float32 for x in half.values())
+    assert all(torch.equal(full[name].half().float(), half[name]) for name in full)
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
@@ -149,3 +167,19 @@ def test_a_run_of_distill_is_not_resumed_here(tmp_path: Path) -> None:
     folder.recipe_toml.write_text('teacher = "a.zip"\n')
     with pytest.raises(RunFolderError, match="not a run of `rldistill train`"):
         resumed_request(folder.root, None)
+
+
+def test_one_network_learns_two_tasks_that_contradict_each_other(tmp_path: Path) -> None:
+    """Multi-DQN: what is right in one task is wrong in the other; only the heads can tell."""
+    summary = train_teacher(
+        ["Follow-v0", "Opposite-v0"],
+        "multi:mlp:32,relu,layernorm,fc16",
+        out=tmp_path / "run",
+        settings=replace(SETTINGS, steps=16_000),
+    )
+    returns = {task: found["return"] for task, found in summary["tasks"].items()}
+    assert min(returns.values()) > 7.0
+    for task, best in (("Follow-v0", 1), ("Opposite-v0", 0)):
+        policy = load_policy(tmp_path / "run", task=task)
+        assert policy.info.head == QValueHead(2)
+        assert policy(torch.tensor([[0.8, 0.8]])).mode().item() == best

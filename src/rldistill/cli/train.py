@@ -57,6 +57,8 @@ class Flags:
     """Where the network runs. Default: auto, the CPU."""
     episodes: Annotated[int | None, option("N"), whole_number("--episodes")] = None
     """Episodes of each task that are played greedily at the end. Default: 64."""
+    half: Annotated[bool, switch()] = False
+    """Write the network in half precision, which takes half of the space."""
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""
     force: Annotated[bool, switch()] = False
@@ -112,7 +114,9 @@ def request_of(flags: Flags, command: str) -> "TrainRequest":
         network=flags.network,
         out=flags.out,
         force=flags.force,
-        settings=TrainSettings(learning=ParallelQ(**learning), command=command, **given),
+        settings=TrainSettings(
+            learning=ParallelQ(**learning), half=flags.half, command=command, **given
+        ),
     )
 
 

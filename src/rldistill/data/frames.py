@@ -1,5 +1,6 @@
 """Stacks of frames and their labels in memory: each frame stored once, stacked when sampled."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -202,6 +203,23 @@ class FrameReplay:
         """Forget every row; num_added goes on counting."""
         self._position = self._size = self._num_frames = 0
         self._before = None
+
+    def relabel(self, label: Callable[[Tensor], Tensor]) -> None:
+        """Replace the labels of all rows held, as another teacher would have made them.
+
+        Args:
+            label: from stacks [N, S, H, W] to raw outputs [N, K].
+
+        Raises:
+            ShapeError: the new labels have another width; the rows before are changed already.
+        """
+        for index in self._rows().split(_CHUNK):
+            new = label(self._stacks(self._serials[index]))
+            if new.shape != (expected := (len(index), self._labels.shape[1])):
+                raise ShapeError(
+                    f"frame replay: teacher_raw must have shape {[*expected]}; got {[*new.shape]}"
+                )
+            self._labels[index] = new
 
     def sample(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw rows uniformly with replacement: stacks [batch_size, S, H, W], labels [.., K].

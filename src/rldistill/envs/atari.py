@@ -67,7 +67,19 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
         max_episode_steps=limit,
         equal_starts=True,
         notes=notes,
+        frame_stack=asked.settings.stack_num,
     )
+
+
+def single_game(task: TaskSpec) -> tuple[AtariGame, int, tuple[str, ...]]:
+    """One game by itself, its step limit, and notes.
+
+    Raises:
+        MissingExtraError, TaskError, SettingError: as open_atari.
+    """
+    asked = parse_atari(task.id, task.env_kwargs)
+    limit = max_steps(asked.settings, task.max_episode_steps)
+    return AtariGame(asked, task.max_episode_steps), limit, (asked.settings.describe(),)
 
 
 def fire_of(task: AtariTask) -> int | None:

@@ -115,6 +115,7 @@ class TaskInfo:
             episodes, given equal actions. Starts are never equal across backends.
         max_episode_steps: an episode is truncated after this many env steps.
         notes: one line each: which backend and why, what was assumed, what would be faster.
+        frame_stack: S, where an observation [S, H, W] is the last S frames, oldest first; else 1.
     """
 
     id: str
@@ -125,6 +126,7 @@ class TaskInfo:
     equal_starts: bool
     max_episode_steps: int
     notes: tuple[str, ...] = ()
+    frame_stack: int = 1
 
 
 def resolve_limit(asked: int | None, declared: int | None) -> tuple[int, tuple[str, ...]]:

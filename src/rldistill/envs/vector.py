@@ -129,6 +129,7 @@ class Opened:
     max_episode_steps: int
     equal_starts: bool
     notes: tuple[str, ...] = ()
+    frame_stack: int = 1
 
 
 @final
@@ -156,6 +157,7 @@ class NormalisedVectorEnv(VectorEnv):
             equal_starts=opened.equal_starts,
             max_episode_steps=opened.max_episode_steps,
             notes=opened.notes,
+            frame_stack=opened.frame_stack,
         )
 
     def reset(self, seed: int | None = None) -> Array:

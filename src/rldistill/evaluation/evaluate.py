@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -13,7 +13,8 @@ import torch
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.spec import TaskInfo
+from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.starts import Starts
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.scores import (
@@ -33,6 +34,7 @@ from rldistill.runs import RunFolder
 from rldistill.teachers.load import load_teacher
 
 DECISIONS_TIMED = 300
+EPISODES = 256
 
 
 @final
@@ -49,17 +51,27 @@ class EvaluationSettings:
         teacher_act: how the teacher acts.
         vecnormalize: statistics of the teacher's observation normaliser, where it is a file
             without them; of POLICY's, where it is measured alone or against itself.
+        card: what network the teacher's weights are of, or POLICY's, as for vecnormalize; None
+            looks beside them.
+        starts: file of start states; each is played from once, by each policy, on single
+            environments. `episodes` and `num_envs` are then its number of states.
     """
 
-    episodes: int = 256
+    episodes: int = EPISODES
     num_envs: int | None = None
     floor: float = DEFAULT_FLOOR
     seed: int = 0
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
+    starts: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.starts is not None and (self.episodes, self.num_envs) != (EPISODES, None):
+            raise SettingError(
+                "episodes and num_envs have no effect with starts: each state is played from once"
+            )
         Acting.require(self.teacher_act, "teacher_act")
         Acting.require(self.student_act, "student_act")
         if self.episodes < 1:
@@ -104,16 +116,17 @@ def evaluate(
     info = task_info(spec)
     alone = against is None or against == policy
     with between("policy", "task"):
-        student = _load(policy, info, settings.vecnormalize if alone else None)
-    teacher = None if against is None else _load(against, info, settings.vecnormalize)
+        student = _load(policy, info, settings if alone else None)
+    teacher = None if against is None else _load(against, info, settings)
     require_acting(student, settings.student_act, "student_act")
     if teacher is not None:
         require_acting(teacher, settings.teacher_act, "teacher_act")
-    num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
-    with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
+    arena, num_rounds = make_arena(spec, info, settings)
+    num_envs = arena.num_envs
+    with one_thread(), arena:
         # A run of this seed chose its student on the seeds from 0 on: judge it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs
-        played = play(arena, student, teacher, settings)
+        played = play(arena, student, teacher, settings, num_rounds)
     outcome, alike = None, None
     if teacher is not None:
         ours, theirs, randoms = (returns_of(rounds) for rounds in played)
@@ -129,13 +142,30 @@ def evaluate(
     record = summarise(outcome, alike, sides, costs)
     return (
         record
-        | {"task": info.id, "backend": info.backend, "notes": list(info.notes)}
+        | {"task": info.id, "backend": info.backend, "notes": list(arena.info.notes)}
         | {"mean_length": float(np.concatenate([one.lengths for one in played[0]]).mean())}
         | describe("student", played[0], student)
         | describe("teacher", played[1], teacher)
         | describe("random", played[2], None)
         | {"episodes": sum(len(one.returns) for one in played[0])}
     )
+
+
+def make_arena(spec: TaskSpec, info: TaskInfo, settings: EvaluationSettings) -> tuple[Arena, int]:
+    """Where episodes are played, and how many rounds of them.
+
+    Raises:
+        TaskError: the starts are of another task.
+    """
+    if settings.starts is None:
+        num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
+        return Arena(spec, info, num_envs, settings.seed), -(-settings.episodes // num_envs)
+    starts = Starts.load(settings.starts)
+    starts.require_task(spec)
+    note = f"{len(starts.states)} start states of {starts.source}: each played to again, once"
+    info = replace(info, notes=(*info.notes, note, "on single environments, one after the other"))
+    arena = Arena(spec, info, len(starts.states), settings.seed, starts=starts.states)
+    return arena, 1
 
 
 Returns = np.ndarray[Any, np.dtype[np.float64]]
@@ -147,11 +177,12 @@ def play(
     student: NetworkPolicy,
     teacher: NetworkPolicy | None,
     settings: EvaluationSettings,
+    num_rounds: int,
 ) -> Played:
     """Rounds of student, teacher and random policy (the last two only with a teacher)."""
     device = torch.device("cpu")
     played: Played = ([], [], [])
-    for index in range(-(-settings.episodes // arena.num_envs)):
+    for index in range(num_rounds):
         seed = arena.next_seed()
         keep = index == 0
         actor = policy_actor(student, settings.student_act, device, seed)
@@ -238,10 +269,11 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(source: Any, info: TaskInfo, vecnormalize: Path | None) -> NetworkPolicy:
+def _load(source: Any, info: TaskInfo, settings: EvaluationSettings | None) -> NetworkPolicy:
     return load_teacher(
         source,
-        vecnormalize=vecnormalize,
+        vecnormalize=None if settings is None else settings.vecnormalize,
+        card=None if settings is None else settings.card,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
         announce=None,

@@ -26,6 +26,7 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
         teacher_act=Acting.parse(recipe.teacher_act),
         student_act=Acting.parse(recipe.student_act),
         vecnormalize=recipe.vecnormalize,
+        card=recipe.card,
         fit_critic=recipe.fit_critic,
         data=recipe.data,
         force=force,

@@ -10,6 +10,7 @@ import numpy as np
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.naming import Feature, task_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
@@ -18,9 +19,12 @@ from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.exporters.acting import Output, Precision, parse
 from rldistill.exporters.c_source import require_name
 from rldistill.exporters.contract import Background
+from rldistill.exporters.lower import find_normaliser
 from rldistill.exporters.parity import edge_values
 from rldistill.exporters.target import Subject
 from rldistill.runs import RunFolder, read_json
+from rldistill.students.cnn import Cnn
+from rldistill.students.impala import Impala
 from rldistill.teachers.load import load_teacher
 
 Array = np.ndarray[Any, Any]
@@ -146,13 +150,12 @@ def _drawn(policy: NetworkPolicy, settings: ExportSettings) -> Array:
     """Unit normals, in units of the policy's own normaliser where it has one."""
     generator = np.random.default_rng(settings.seed)
     shape = (settings.observations, *policy.info.observation_shape)
-    if len(policy.info.observation_shape) == 3:
-        return generator.integers(0, 256, shape, np.uint8)
-    draws = generator.standard_normal(shape)
-    for module in policy.module.modules():
-        mean, std = getattr(module, "mean", None), getattr(module, "std", None)
-        if mean is not None and std is not None and mean.shape == shape[1:]:
-            draws = draws * std.numpy() + mean.numpy()
+    network = policy.module
+    if isinstance(network, (Cnn, Impala)) and network.pixels.scale > 1.0:
+        return generator.integers(0, int(network.pixels.scale) + 1, shape, np.uint8)
+    draws, step = generator.standard_normal(shape), find_normaliser(network)
+    if step is not None:
+        draws = draws * step.std.reshape(shape[1:]) + step.mean.reshape(shape[1:])
     return draws.astype(np.float32)
 
 
@@ -179,8 +182,9 @@ def _own_task(card: dict[str, Any] | None) -> TaskSpec | None:
 def _background(
     source: Any, card: dict[str, Any] | None, spec: TaskSpec | None, info: TaskInfo | None
 ) -> Background:
-    task = None
+    task, names = None, None
     if info is not None and spec is not None:
+        names = task_names(spec, info)
         task = {"id": info.id, "backend": info.backend, "env_kwargs": dict(spec.env_kwargs)}
     teacher = None if card is None else card.get("teacher")
     if isinstance(teacher, dict):
@@ -195,6 +199,8 @@ def _background(
     return Background(
         task=task,
         observation_space=None if info is None else info.observation_space,
+        features=None if names is None else _named(names.features),
+        actions=None if names is None else tuple({"name": name} for name in names.actions),
         teacher=teacher,
         verdict=verdict,
     )
@@ -221,3 +227,8 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _named(features: tuple[Feature, ...]) -> tuple[dict[str, str], ...] | None:
+    """Name and unit of each number; None for pixels."""
+    return tuple({"name": one.name, "unit": one.unit} for one in features) or None

@@ -15,6 +15,8 @@ from rldistill.rollout.control import Controller
 # States per teacher forward when a whole round is labelled at once: large enough to be limited by
 # arithmetic, small enough that the activations stay in cache.
 LABEL_BATCH = 8192
+# Numbers observed in such a batch, at most: of frames there are fewer.
+LABEL_NUMBERS = 2**22
 
 
 @final
@@ -92,7 +94,8 @@ def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> 
         labels = torch.stack([raw for raw in known if raw is not None])
     else:
         flat = observations.flatten(0, 1)
-        parts = [teacher.raw(part) for part in flat.split(LABEL_BATCH)]
+        size = min(LABEL_BATCH, max(LABEL_NUMBERS // max(flat[0].numel(), 1), 1))
+        parts = [teacher.raw(part) for part in flat.split(size)]
         labels = torch.cat(parts).unflatten(0, observations.shape[:2])
     require_labels(
         labels,

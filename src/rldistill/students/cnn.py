@@ -14,6 +14,7 @@ from rldistill.errors import TaskError
 from rldistill.students.cnn_specs import CnnSpec
 from rldistill.students.outputs import (
     Initialiser,
+    hidden_layers,
     new_log_std,
     output_sizes,
     raw_outputs,
@@ -37,8 +38,9 @@ class Cnn(nn.Module):
         self.pixels = pixels
         self.head = head
         convolutions, width = convolutional(spec, pixels)
-        full = full_layers(spec, width, output_sizes(head)[0])
-        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *full)
+        full, width = hidden_layers(spec, spec.hidden, width)
+        last = Initialiser(spec.init).last(nn.Linear(width, output_sizes(head)[0]))
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *full, last)
         self.log_std = new_log_std(head)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
@@ -70,19 +72,6 @@ def convolutional(spec: CnnSpec, pixels: PixelLayout) -> tuple[list[nn.Module], 
             layers.append(nn.GroupNorm(1, channels))
         layers.append(ACTIVATIONS[spec.activation]())
     return layers, channels * math.prod(size)
-
-
-def full_layers(spec: CnnSpec, width: int, num_outputs: int) -> list[nn.Module]:
-    """The full layers of a spec behind width numbers, and the last layer."""
-    layers: list[nn.Module] = []
-    initialiser = Initialiser(spec.init)
-    for hidden in spec.hidden:
-        layers.append(initialiser.hidden(nn.Linear(width, hidden)))
-        if spec.layer_norm:
-            layers.append(nn.LayerNorm(hidden))
-        layers.append(ACTIVATIONS[spec.activation]())
-        width = hidden
-    return [*layers, initialiser.last(nn.Linear(width, num_outputs))]
 
 
 def build(spec: CnnSpec, observation_space: spaces.Box, head: Head) -> Cnn:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import cnn, impala, mlp, soft_tree, tree_module
+from rldistill.students import cnn, impala, mlp, multitask_family, soft_tree, tree_module
 from rldistill.students.cnn_specs import CnnSpec, parse_cnn
 from rldistill.students.impala import ImpalaSpec, parse_impala
+from rldistill.students.multitask import TaskView
+from rldistill.students.multitask_specs import MultiSpec, parse_multi
 from rldistill.students.soft_tree import SoftTreeSpec, parse_soft_tree
 from rldistill.students.specs import MlpSpec, parse_mlp
 from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
@@ -157,7 +159,22 @@ IMPALA = Family(
     details=impala.details,
     empty=impala.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE)
+MULTI = Family(
+    names=("multi",),
+    example="multi:nature:25%,fc128",
+    spec=MultiSpec,
+    network=TaskView,
+    parse=parse_multi,
+    build=multitask_family.build,
+    fresh=multitask_family.fresh,
+    fit_inputs=multitask_family.fit_inputs,
+    scale_outputs=multitask_family.scale_outputs,
+    count=multitask_family.count,
+    fold=multitask_family.fold,
+    details=multitask_family.details,
+    empty=multitask_family.empty,
+)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE, MULTI)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)

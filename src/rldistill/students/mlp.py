@@ -13,12 +13,13 @@ from rldistill.core import Head
 from rldistill.errors import NotFiniteError, SettingError, ShapeError
 from rldistill.students.outputs import (
     Initialiser,
+    hidden_layers,
     new_log_std,
     output_sizes,
     raw_outputs,
     scale_linear,
 )
-from rldistill.students.specs import ACTIVATIONS, MlpSpec
+from rldistill.students.specs import MlpSpec
 
 # Features whose deviation is below this share of their size are constants: they are only centred.
 CONSTANT_FEATURE = 1e-6
@@ -76,7 +77,9 @@ class Mlp(nn.Module):
         self.head = head
         self.num_inputs = num_inputs
         self.normaliser: InputNormaliser | None = InputNormaliser(num_inputs, spec.clip)
-        self.layers = _layers(spec, num_inputs, output_sizes(head)[0])
+        hidden, width = hidden_layers(spec, spec.hidden, num_inputs)
+        last = Initialiser(spec.init).last(nn.Linear(width, output_sizes(head)[0]))
+        self.layers = nn.Sequential(*hidden, last)
         self.log_std = new_log_std(head)
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -116,19 +119,6 @@ def num_parameters(module: nn.Module) -> int:
         if isinstance(layer, InputNormaliser) and layer.stays
     ]
     return sum(parameter.numel() for parameter in module.parameters()) + sum(kept)
-
-
-def _layers(spec: MlpSpec, num_inputs: int, num_outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    width, initialiser = num_inputs, Initialiser(spec.init)
-    for hidden in spec.hidden:
-        layers.append(initialiser.hidden(nn.Linear(width, hidden)))
-        if spec.layer_norm:
-            layers.append(nn.LayerNorm(hidden))
-        layers.append(ACTIVATIONS[spec.activation]())
-        width = hidden
-    layers.append(initialiser.last(nn.Linear(width, num_outputs)))
-    return nn.Sequential(*layers)
 
 
 def build(spec: MlpSpec, observation_space: spaces.Box, head: Head) -> Mlp:

@@ -1,13 +1,15 @@
 """From the last layer of a student's network to the raw outputs that its head reads."""
 
 import math
-from typing import TypeVar, final
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, final
 
 import torch
 from torch import Tensor, nn
 
 from rldistill.core import DeterministicHead, GaussianHead, Head, SquashedGaussianHead
 from rldistill.maths import gaussian
+from rldistill.students.specs import ACTIVATIONS
 
 # A squashed Gaussian's log standard deviation is kept where its density is a number (as SB3 does).
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -72,6 +74,34 @@ class Initialiser:
             nn.init.orthogonal_(layer.weight, gain)
             assert layer.bias is not None, "layers of students have biases"
             nn.init.zeros_(layer.bias)
+
+
+class LayerSpec(Protocol):
+    """What the full layers of a spec have in common."""
+
+    @property
+    def activation(self) -> str: ...
+
+    @property
+    def layer_norm(self) -> bool: ...
+
+    @property
+    def init(self) -> str: ...
+
+
+def hidden_layers(
+    spec: LayerSpec, widths: Sequence[int], num_inputs: int
+) -> tuple[list[nn.Module], int]:
+    """Full layers of these widths with what stands behind each, and how many numbers they give."""
+    layers: list[nn.Module] = []
+    initialiser = Initialiser(spec.init)
+    for width in widths:
+        layers.append(initialiser.hidden(nn.Linear(num_inputs, width)))
+        if spec.layer_norm:
+            layers.append(nn.LayerNorm(width))
+        layers.append(ACTIVATIONS[spec.activation]())
+        num_inputs = width
+    return layers, num_inputs
 
 
 def scale_linear(layer: nn.Module, factor: float) -> None:

@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -26,7 +26,8 @@ from rldistill.errors import (
 )
 from rldistill.runs import atomic_write, live_object, read_json, to_json
 from rldistill.students.families import family_of, parse_spec, require_family
-from rldistill.students.weights import differences, num_numbers, serialise
+from rldistill.students.multitask_family import choose_task
+from rldistill.students.weights import differences, num_numbers, serialise, widened
 
 FORMAT = 1
 WEIGHTS, CARD = "student.safetensors", "student.json"
@@ -41,7 +42,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CLASS = re.compile(r"[\w.<>() -]{1,200}")
 
 
-def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> None:
+def save_student(
+    student: NetworkPolicy, folder: Path, card: dict[str, Any], half: bool = False
+) -> None:
     """Write student.safetensors and student.json into folder, each atomically.
 
     What a family folds is folded: an MLP's normaliser, where it is affine. The JSON names the
@@ -51,6 +54,7 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
     Args:
         student: a policy made by make_student, or of a module of the user's own.
         card: what else to record (task, teacher's fingerprint, versions, seed, command).
+        half: write the weights in half precision.
 
     Raises:
         RunFolderError: the folder is not writable or the disk is full; the old pair is intact.
@@ -71,7 +75,7 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
             "own_class": name,
             "parameters": num_numbers(network),
         }
-    weights = serialise(network, student.info.name)
+    weights = serialise(network, student.info.name, half)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         **card,
@@ -89,24 +93,27 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
         old.unlink(missing_ok=True)
 
 
-def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
+def load_student(
+    path: Path, module: nn.Module | None = None, task: str | None = None
+) -> NetworkPolicy:
     """Load a student from a run folder, a student.safetensors or a student.json.
 
     Args:
         path: one of these.
         module: for a student of the user's own class: gets the weights, and goes into evaluation
             mode; untouched where they do not fit.
+        task: of a multi-task student, the name of the task whose policy is wanted.
 
     Raises:
         TeacherFileError: files missing, damaged or not belonging together, or a module is needed.
         ShapeError: the weights are not those of the module.
-        SettingError: a module is given and not needed.
+        SettingError: a module or a task is given and not needed, a task is needed, or unknown.
         NotFiniteError: a weight is NaN or infinite.
     """
     if not path.is_dir() and path.name not in (WEIGHTS, CARD):
         raise TeacherFileError(f"{path} is neither a run folder nor a {WEIGHTS} or {CARD}")
     folder = path if path.is_dir() else path.parent
-    card = _read_card(folder / CARD)
+    card = _read_card(folder / CARD, task)
     network = _network_for(card, module, path)
     tensors = _read_tensors(folder, card, network)
     buffers = {name for name, _ in network.named_buffers()} if card.is_live else set[str]()
@@ -129,6 +136,7 @@ def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
         head=card.head,
         acting_parameters=count,
         parameters=count,
+        gamma=card.gamma,
         fingerprint=card.sha256,
         source=str(path),
     )
@@ -169,13 +177,14 @@ class _Card:
     observation_shape: tuple[int, ...]
     head: Head
     sha256: str
+    gamma: float | None  # of Q-values in raw reward
 
     @property
     def is_live(self) -> bool:
         return self.network is None
 
 
-def _read_card(path: Path) -> _Card:
+def _read_card(path: Path, task: str | None) -> _Card:
     if not path.is_file():
         raise TeacherFileError(f"{path.parent} holds no {path.name}: is it a run folder?")
     try:
@@ -186,6 +195,10 @@ def _read_card(path: Path) -> _Card:
         raise TeacherFileError(
             f"{path}: expected a student of format {FORMAT}, got {record.get('format')!r:.40}"
         )
+    try:
+        record = choose_task(record, task)
+    except SettingError as error:
+        raise SettingError(f"{path.parent}: {error}") from error
     try:
         return _card(record)
     except (SettingError, TaskError) as error:
@@ -206,6 +219,7 @@ def _card(record: dict[str, Any]) -> _Card:
                 observation_shape=tuple(shape),
                 head=head_from_json(head),
                 sha256=sha256,
+                gamma=_gamma(record.get("gamma")),
             )
         case _:
             raise SettingError(
@@ -227,6 +241,12 @@ def _network_of(
             raise SettingError("architecture (or own_class) is missing or is not what it should be")
 
 
+def _gamma(value: object) -> float | None:
+    if value is None or (type(value) in (int, float) and 0 <= cast("float", value) <= 1):
+        return cast("float | None", value)
+    raise SettingError(f"gamma must lie in [0, 1], got {value!r:.40}")
+
+
 def _is_shape(sizes: list[Any]) -> bool:
     return (
         0 < len(sizes) <= MOST_AXES
@@ -243,7 +263,7 @@ def _read_tensors(folder: Path, card: _Card, module: nn.Module) -> dict[str, Ten
     most = LARGEST_WEIGHTS if card.is_live else LARGEST_HEADER + sizes
     weights = _read_weights(folder, card.sha256, most)
     try:
-        tensors = load_tensors(weights)
+        tensors = widened(load_tensors(weights), expected)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
     different = differences(tensors, expected)

@@ -14,11 +14,14 @@ from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
 from rldistill.errors import MisfitError, NotFiniteError, SettingError
 from rldistill.students.store import load_student
 from rldistill.teachers.announce import say
+from rldistill.teachers.layers import GreedyValue
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
+from rldistill.teachers.module import is_weight_file, load_module
 from rldistill.teachers.sb3 import read_zip
 from rldistill.teachers.sb3_policy import build_policy
 from rldistill.teachers.sb3_student import write_into_model
 from rldistill.teachers.vecnormalize import find_statistics, load_statistics, says_normalised
+from rldistill.teachers.weight_files import SUFFIXES
 
 STUDENT_FILES = ("student.json", "student.safetensors")
 
@@ -27,6 +30,7 @@ def load_teacher(
     source: object,
     *,
     vecnormalize: Path | str | None = None,
+    card: Path | str | None = None,
     observation_shape: tuple[int, ...] | None = None,
     action_space: spaces.Space[Any] | None = None,
     head: Head | None = None,
@@ -35,12 +39,13 @@ def load_teacher(
     """Load a policy from a file of others (nothing in it is run), a student or a live object.
 
     Args:
-        source: path of a zip of stable-baselines3 or sb3-contrib, a run folder or its
-            student.safetensors, a live stable-baselines3 model, an nn.Module from observations
-            [B, ...] to raw outputs, a function from numpy observations to outputs or actions, or a
-            NetworkPolicy.
+        source: path of a zip of stable-baselines3 or sb3-contrib, of a file of weights with a
+            card, a run folder or its student.safetensors, a live stable-baselines3 model, an
+            nn.Module from observations [B, ...] to raw outputs, a function from numpy observations
+            to outputs or actions, or a NetworkPolicy.
         vecnormalize: VecNormalize statistics (vecnormalize.pkl, or an npz with mean and var) of a
             zip; None looks for them beside it.
+        card: what network a file of weights is of (docs/cards.md); None looks for NAME.toml beside.
         observation_shape: of the task, checked against the teacher.
         action_space: of the task, checked too; gives the bounds that a file may lack.
         head: what the outputs of a live module or function mean.
@@ -58,8 +63,12 @@ def load_teacher(
         TaskError: teacher and task do not fit each other.
         SettingError: a setting is missing, or has no effect on this source.
     """
-    _require_effect(source, vecnormalize, head)
-    policy = _load(source, vecnormalize, observation_shape, action_space, head)
+    _require_effect(source, vecnormalize, card, head)
+    if card is not None or (isinstance(source, (str, Path)) and needs_card(Path(source))):
+        found = None if card is None else Path(card)
+        policy = load_module(Path(str(source)), found, observation_shape, action_space)
+    else:
+        policy = _load(source, vecnormalize, observation_shape, action_space, head)
     require_fit(policy, observation_shape, action_space)
     _require_finite(policy)
     if announce is not None:
@@ -94,8 +103,24 @@ def _load(
     )
 
 
-def _require_effect(source: object, vecnormalize: Path | str | None, head: Head | None) -> None:
+def needs_card(path: Path) -> bool:
+    """Whether a path is a file of weights without an architecture."""
+    return is_weight_file(path) and not _is_student(path)
+
+
+def _require_effect(
+    source: object, vecnormalize: Path | str | None, card: Path | str | None, head: Head | None
+) -> None:
     is_path = isinstance(source, (str, Path))
+    if card is not None and (not is_path or not needs_card(Path(str(source)))):
+        raise SettingError(
+            f"card belongs to a file of weights ({', '.join(SUFFIXES)}); this source says itself "
+            "what it is"
+        )
+    if vecnormalize is not None and is_path and needs_card(Path(str(source))):
+        raise SettingError(
+            "vecnormalize has no effect on a file of weights: its card has the normaliser"
+        )
     if vecnormalize is not None and (not is_path or _is_student(Path(str(source)))):
         raise SettingError(
             "vecnormalize belongs to a zip of stable-baselines3; here it has no effect"
@@ -108,8 +133,12 @@ def _is_student(path: Path) -> bool:
     return path.name in STUDENT_FILES or (path / "student.json").is_file()
 
 
-def _load_student(path: Path) -> NetworkPolicy:
-    policy = load_student(path)
+def _load_student(path: Path, task: str | None = None) -> NetworkPolicy:
+    policy = load_student(path, task=task)
+    if policy.info.gamma is not None and isinstance(policy.info.head, QValueHead):
+        # Its Q-values are returns in raw reward, and so their maximum is its value.
+        info = dataclasses.replace(policy.info, value_units="raw")
+        policy = NetworkPolicy(policy.module, info, GreedyValue(policy.module))
     info = policy.info
     found = (
         f"{info.name} (rldistill): {math.prod(info.observation_shape)} -> {info.head.num_outputs}, "
@@ -201,6 +230,7 @@ def load_policy(
     *,
     vecnormalize: Path | str | None = None,
     module: object = None,
+    task: str | None = None,
 ) -> NetworkPolicy:
     """Load a policy to act with: `load_policy(run).predict(observation)`, as load_teacher reads it.
 
@@ -210,12 +240,19 @@ def load_policy(
         module: for a run whose student was a live object: an nn.Module of its class or a
             stable-baselines3 model of its architecture. It gets the saved weights (a module goes
             into evaluation mode too) and is untouched where they do not fit.
+        task: for a run whose student has learnt several tasks: the name of one.
 
     Raises:
         TeacherFileError, UnsafeFileError, NotFiniteError, SettingError: as load_teacher; a
             TeacherFileError too where a module is needed, a SettingError where it has no effect.
         ShapeError: the weights saved are not those of the module.
     """
+    if task is not None and (not isinstance(source, (str, Path)) or not _is_student(Path(source))):
+        raise SettingError("task belongs to the run folder of a multi-task student")
+    if task is not None and isinstance(source, (str, Path)):
+        if module is not None or vecnormalize is not None:
+            raise SettingError("module and vecnormalize have no effect on a multi-task student")
+        return _load_student(Path(source), task)
     if module is None:
         return load_teacher(source, vecnormalize=vecnormalize, announce=None)
     if not isinstance(source, (str, Path)) or not _is_student(Path(source)):

@@ -95,11 +95,10 @@ def distilling(job: Job) -> Generator[Progress]:
         yield from greet(job)
         while state.env_steps < state.total_steps and not job.holds:
             started = time.perf_counter()
-            batch = job.source.next_round(job.round_steps(), state.round_index)
+            batch = job.collect()
             message = job.begin(batch) if state.round_index == 0 else ""
             state.agreement = job.agreement_on(batch)
-            job.remember(batch)
-            job.weigh(batch)
+            job.weigh()
             if batch.num_steps > 0:  # none where every environment was starting over
                 updates = max(1, round(learning.reuse * batch.num_steps / learning.batch_size))
                 state.loss = job.learner.learn(job.memory, updates)

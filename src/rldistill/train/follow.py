@@ -73,6 +73,7 @@ class FollowingSource:
         folder: of the run; each look is a line of following.jsonl there.
         act: how teacher and student act when they are scored.
         steps: of the student so far.
+        last_round: in which versions were looked for; a round may come in pieces.
     """
 
     source: EnvironmentSource
@@ -85,6 +86,7 @@ class FollowingSource:
     act: tuple[Acting, Acting]
     best_return: float = -np.inf
     steps: int = 0
+    last_round: int = -1
 
     def open(self, round_index: int) -> AbstractContextManager[object]:
         """As the source within."""
@@ -92,10 +94,11 @@ class FollowingSource:
 
     def next_round(self, num_steps: int, round_index: int) -> Labelled:
         """A round under the version that is followed now."""
-        if round_index == 0:
+        if self.last_round < 0:
             self._consider(self.current)
-        elif (snapshot := self.moving.poll()) is not None:
+        elif round_index > self.last_round and (snapshot := self.moving.poll()) is not None:
             self._consider(snapshot)
+        self.last_round = round_index
         labelled = self.source.next_round(num_steps, round_index)
         self.steps += labelled.num_steps
         return replace(labelled, teacher=self.current.policy)

@@ -39,6 +39,7 @@ class GatherSettings:
         seed: of everything.
         teacher_act: how the teacher acts.
         vecnormalize: statistics of the teacher's observation normaliser.
+        card: what network the teacher's weights are of; None looks beside them.
         force: replace a dataset that is already there.
         minari: name under which to register the data as a Minari dataset too.
         command: recorded in the dataset.
@@ -50,6 +51,7 @@ class GatherSettings:
     seed: int = 0
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
     force: bool = False
     minari: str | None = None
     command: str = ""
@@ -89,6 +91,7 @@ def gather(
     policy = load_teacher(
         teacher,
         vecnormalize=settings.vecnormalize,
+        card=settings.card,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
         announce=None,

@@ -2,14 +2,16 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
+from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
@@ -37,6 +39,9 @@ from rldistill.train.learners import Learner, Memory
 from rldistill.train.settings import Settings
 from rldistill.train.sources import Labelled, Source
 from rldistill.train.state import RunState
+
+# Stacks of frames that are held apart from the memory, which keeps each frame once.
+PIECE_BYTES = 2**27
 
 
 @final
@@ -118,8 +123,31 @@ class Job:
             f"first round are below {FLOOR:g}; their logarithms count as log {FLOOR:g}"
         )
 
-    def remember(self, batch: Labelled) -> None:
-        """Store a round; a row without memory forgets the rounds before, but never a dataset."""
+    def collect(self) -> Labelled:
+        """Collect a round and store it, in pieces where stacked frames would fill the memory.
+
+        Returns:
+            The round, or the last of its pieces, with the environment steps of them all.
+        """
+        left, taken = self.round_steps(), 0
+        piece = left
+        if isinstance(self.memory, FrameReplay):
+            shape = self.teacher_info.observation_shape
+            piece = min(left, max(PIECE_BYTES // math.prod(shape), 1))
+        while True:
+            batch = self.source.next_round(min(piece, left), self.state.round_index)
+            self.remember(batch, begins=taken == 0)
+            self.watch(batch)
+            taken += batch.num_steps
+            left -= piece
+            if left <= 0 or batch.num_steps == 0:
+                return replace(batch, num_steps=taken)
+
+    def remember(self, batch: Labelled, begins: bool = True) -> None:
+        """Store a round, or a piece of one that it does or does not begin with.
+
+        A row without memory forgets the rounds before, but never a dataset.
+        """
         if isinstance(self.memory, LatestRound | Transitions):
             assert batch.trajectory is not None, "prepare() refuses datasets for such rows"
             if self.state.round_index > 0 and self.teacher_acts(-1) and not self.teacher_acts():
@@ -129,9 +157,13 @@ class Job:
             return
         if batch.teacher is not None and batch.teacher.info != self.teacher_info:
             self.change_teacher(batch.teacher, self.outputs_of(batch)[batch.valid])
-        if self.settings.row.memory == 0 and self.settings.data is None:
+        if self.settings.row.memory == 0 and self.settings.data is None and begins:
             self.memory.clear()
-        self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+        if isinstance(self.memory, FrameReplay):
+            num_envs = 1 if batch.trajectory is None else batch.trajectory.rewards.shape[1]
+            self.memory.add(batch.observations, batch.teacher_raw, batch.valid, num_envs)
+        else:
+            self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
 
     def change_teacher(self, teacher: NetworkPolicy, outputs: Tensor) -> None:
         """Learn from another version of the teacher: what is stored is labelled anew.
@@ -140,7 +172,7 @@ class Job:
             teacher: the version.
             outputs: its raw outputs [N, ...] in the latest states, for a relative temperature.
         """
-        assert isinstance(self.memory, Replay), "prepare_following() refuses other rows"
+        assert isinstance(self.memory, Replay | FrameReplay), "prepare_following() refuses others"
         self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
         self.teacher_info = teacher.info
         if needs_action_gap(self.settings.row, teacher.info.head) and len(outputs) > 0:
@@ -149,13 +181,17 @@ class Job:
         if self.prover is not None:
             self.prover.change_teacher(teacher)
 
-    def weigh(self, batch: Labelled) -> None:
-        """Set this round's weight of the loss."""
-        weight, i = self.settings.row.loss_weight, self.state.round_index
-        if isinstance(weight, Weaning) and batch.trajectory is not None:
+    def watch(self, batch: Labelled) -> None:
+        """Note the returns of training episodes, where the weight of the loss depends on them."""
+        if isinstance(self.settings.row.loss_weight, Weaning) and batch.trajectory is not None:
             # Rounds in a live vector environment begin anew: see EnvironmentSource.
             anew = self.task is not None and self.task.vector_env is not None
             self.recent.add(batch.trajectory, anew, counted=not self.teacher_acts())
+
+    def weigh(self) -> None:
+        """Set this round's weight of the loss."""
+        weight, i = self.settings.row.loss_weight, self.state.round_index
+        if isinstance(weight, Weaning) and self.settings.data is None:
             self.learner.loss_weight = weight.at(i, self.training_fraction)
         else:
             self.learner.loss_weight = weight.at(i)

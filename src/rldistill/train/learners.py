@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rldistill.core import NetworkPolicy
+from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
@@ -17,7 +18,7 @@ from rldistill.students.families import family_of
 from rldistill.train.critic import Critic
 from rldistill.train.stepper import Stepper
 
-Memory = Replay | LatestRound | Transitions
+Memory = Replay | FrameReplay | LatestRound | Transitions
 
 
 class Learner(Protocol):
@@ -135,7 +136,7 @@ class PerStateLearner(OneStudent):
         Raises:
             NotFiniteError: the loss became NaN or infinite.
         """
-        assert isinstance(memory, Replay)
+        assert isinstance(memory, Replay | FrameReplay)
         total = torch.zeros((), device=self._stepper.device)
         with self._stepper.training():
             for _ in range(num_updates):

@@ -1,8 +1,14 @@
 """Which learner, memory and labels a row needs."""
 
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
 import torch
+from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
@@ -35,12 +41,26 @@ def labeller(row: Method, teacher: NetworkPolicy) -> Labeller:
     return teacher
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What a memory holds.
+
+    Attributes:
+        capacity: rows.
+        observation_space: of one observation: uint8 pixels, or numbers.
+        frame_stack: frames in one observation [S, H, W], oldest first; 1: it is no stack.
+        device: where it lives.
+    """
+
+    capacity: int
+    observation_space: spaces.Box
+    frame_stack: int
+    device: torch.device
+
+
 def make_memory(
-    row: Method,
-    labels: Labeller | None,
-    teacher: PolicyInfo,
-    capacity: int,
-    device: torch.device,
+    row: Method, labels: Labeller | None, teacher: PolicyInfo, storage: Storage
 ) -> Memory:
     """The memory of a row.
 
@@ -48,13 +68,13 @@ def make_memory(
         row: the method.
         labels: who labels; None where the states come from a dataset.
         teacher: what is known of who is distilled.
-        capacity: rows.
-        device: where it lives.
+        storage: how many rows of what.
 
     Raises:
         SettingError: there is not enough memory.
     """
     shape, width = teacher.observation_shape, teacher.head.num_outputs
+    capacity, device = storage.capacity, storage.device
     if row.is_actor_critic:
         return LatestRound()
     if isinstance(row.learner, QLearning):
@@ -62,7 +82,10 @@ def make_memory(
         return Transitions(capacity, shape, width, discount(row.learner, teacher), n, device)
     if isinstance(labels, FeatureTeacher):
         width = labels.label_width
-    return Replay(capacity, shape, width, device)
+    if storage.frame_stack > 1:
+        return FrameReplay(capacity, shape, width, device)
+    pixels = storage.observation_space.dtype == np.uint8
+    return Replay(capacity, shape, width, device, torch.uint8 if pixels else torch.float32)
 
 
 def make_learner(

@@ -59,6 +59,7 @@ class Merging:
         keeper: writes records into the run folder, and holds its lock.
         randomness: saved in checkpoints.
         device: of all networks.
+        num_threads: torch threads while the loop runs.
         notes: lines for people, shown at the start.
         round_index: sweeps over the tasks so far.
         train_seconds: of collecting and learning.
@@ -72,6 +73,7 @@ class Merging:
     keeper: Keeper
     randomness: Randomness
     device: torch.device
+    num_threads: int = 1
     notes: tuple[str, ...] = ()
     round_index: int = 0
     train_seconds: float = 0.0
@@ -106,6 +108,9 @@ class Merging:
         left_in_all = self.plan.total_steps - self.env_steps
         share = min(method.round_steps, -(-left_in_all // len(self.tasks)))
         left = [share] * len(self.tasks)
+        if method.memory == 0:
+            for task in self.tasks:
+                task.memory.clear()
         while any(steps > 0 for steps in left):
             for index, task in enumerate(self.tasks):
                 if left[index] > 0:
@@ -130,7 +135,7 @@ class Merging:
         """What student.json says besides the architecture."""
         return {
             "task": None,
-            "tasks": [task.info.id for task in self.tasks],
+            "task_ids": [task.info.id for task in self.tasks],
             "teachers": [
                 {
                     "task": task.info.id,
@@ -199,6 +204,8 @@ def merging(job: Merging) -> Generator[Progress]:
         if job.plan.resume and has_checkpoint(job.keeper.folder.checkpoint):
             job.restore()
         atomic_write(job.keeper.folder.recipe_toml, tomli_w.dumps(job.plan.recipe))
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(job.num_threads)
         stack.callback(save_unless_finished, job)
         for task in job.tasks:
             stack.enter_context(task.open(job.round_index, job.device))

@@ -8,7 +8,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from rldistill.core import NetworkPolicy, QValueHead
+from rldistill.core import NetworkPolicy
+from rldistill.data.frames import FrameReplay
 from rldistill.data.replay import Replay
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
@@ -51,7 +52,7 @@ class MergedTask:
     task: TaskSpec
     info: TaskInfo
     teacher: NetworkPolicy
-    memory: Replay
+    memory: Replay | FrameReplay
     alignment: Alignment
     prover: Prover
     controller: Controller
@@ -82,7 +83,11 @@ class MergedTask:
             if self.action_gap is None and needs_action_gap(method, self.teacher.info.head):
                 self.action_gap = mean_action_gap(labels[valid])
                 self.restore_alignment(method)
-            self.memory.add(seen.observations.flatten(0, 1), labels, valid)
+            stacks = seen.observations.flatten(0, 1)
+            if isinstance(self.memory, FrameReplay):
+                self.memory.add(stacks, labels, valid, self.num_envs)
+            else:
+                self.memory.add(stacks, labels, valid)
             steps += max(seen.num_steps, 1)  # never for ever, where all start over at once
             ended += int((seen.terminated | seen.truncated).sum())
         self.env_steps += steps
@@ -136,6 +141,10 @@ class MergeLearner:
         """Whether no weight is NaN or infinite."""
         return self._stepper.is_finite
 
+    def acting(self, index: int) -> NetworkPolicy:
+        """The part of the student in training for one task: it may act while collecting."""
+        return self._parts[index]
+
     def part(self, index: int) -> NetworkPolicy:
         """The tested student's part for one task."""
         return self._part_of(self.tested, index)
@@ -181,17 +190,3 @@ class MergeLearner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self._stepper.load_state_dict(state)
-
-
-def spread_of(labels: Tensor) -> float:
-    """The mean over states of the standard deviation of Q over actions: the scale of a teacher.
-
-    >>> spread_of(torch.tensor([[0.0, 2.0], [1.0, 1.0]]))
-    0.5
-    """
-    return float(labels.double().std(-1, correction=0).mean())
-
-
-def is_q_network(policy: NetworkPolicy) -> bool:
-    """Whether its outputs are Q-values."""
-    return isinstance(policy.info.head, QValueHead)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rldistill.core import Distribution, NetworkPolicy, PolicyInfo
 from rldistill.core.hidden import HiddenLayer
+from rldistill.data.frames import FrameReplay
 from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import FeatureRegression
 from rldistill.methods.method import Learning
@@ -106,7 +107,7 @@ class MimicLearner(OneStudent):
         Raises:
             NotFiniteError: the loss became NaN or infinite.
         """
-        assert isinstance(memory, Replay)
+        assert isinstance(memory, Replay | FrameReplay)
         total = torch.zeros((), device=self._stepper.device)
         with self._stepper.training():
             for _ in range(num_updates):

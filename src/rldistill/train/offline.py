@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from rldistill.data.minari import MinariDataset
 from rldistill.data.rows import Dataset
-from rldistill.envs.spec import TaskSpec
+from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import SettingError
 from rldistill.train.job import plain_kwargs
 from rldistill.train.keeper import UNJUDGED
@@ -78,6 +78,18 @@ def refuse_play(settings: Settings) -> None:
             f"{', '.join(given)}: of no effect, since {settings.data} does not say which task it "
             "is from and nothing can be played: give --task ID, or leave it out"
         )
+
+
+def seen_in(dataset: Dataset, info: TaskInfo | None) -> tuple[spaces.Box, int]:
+    """The observations of a dataset, and how many frames are stacked in one.
+
+    A task that is known says more of them than the dataset does: of which range pixels are.
+    """
+    return (
+        (observation_space(dataset), 1)
+        if info is None
+        else (info.observation_space, info.frame_stack)
+    )
 
 
 def observation_space(dataset: Dataset) -> spaces.Box:

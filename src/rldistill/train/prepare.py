@@ -22,8 +22,15 @@ from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import UNJUDGED, Keeper
-from rldistill.train.learning import Labeller, labeller, make_learner, make_memory, too_short
-from rldistill.train.offline import observation_space, task_to_judge
+from rldistill.train.learning import (
+    Labeller,
+    Storage,
+    labeller,
+    make_learner,
+    make_memory,
+    too_short,
+)
+from rldistill.train.offline import seen_in, task_to_judge
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -56,7 +63,7 @@ class Parts:
     teacher: PolicyInfo
     student: Chosen
     source: Source
-    capacity: int
+    storage: Storage
     randomness: Randomness
     task: TaskSpec | None
     task_info: TaskInfo | None
@@ -92,7 +99,7 @@ def prepare(request: Request) -> Job:
         task_info=parts.task_info,
         teacher_info=teacher,
         source=parts.source,
-        memory=make_memory(row, parts.labeller, teacher, parts.capacity, device),
+        memory=make_memory(row, parts.labeller, teacher, parts.storage),
         learner=learner,
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
@@ -123,11 +130,9 @@ def online(request: Request, device: torch.device) -> Parts:
     if request.teacher is None or request.task is None:
         raise SettingError("a teacher and a task are required, or data to learn from")
     task = make_task(request.task, settings)
-    info = task_info(task)
-    teacher = load(request, info.observation_space.shape, info.action_space).to(device)
-    chosen = choose_student(
-        request.student, teacher.info, info.observation_space, info.action_space
-    )
+    space = (info := task_info(task)).observation_space
+    teacher = load(request, space.shape, info.action_space).to(device)
+    chosen = choose_student(request.student, teacher.info, space, info.action_space)
     student = chosen.policy.to(device)  # its module moves, and chosen holds that module
     randomness = Randomness.seeded(settings.seed, device)
     labels = labeller(row, teacher)
@@ -140,7 +145,7 @@ def online(request: Request, device: torch.device) -> Parts:
         teacher=teacher.info,
         student=chosen,
         source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
-        capacity=row.memory or row.round_steps + num_envs,
+        storage=Storage(row.memory or row.round_steps + num_envs, space, info.frame_stack, device),
         randomness=randomness,
         task=task,
         task_info=info,
@@ -175,15 +180,13 @@ def offline(request: Request, device: torch.device) -> Parts:
             prover = make_prover(request, teacher, task, info)
     whose = recorded_info(dataset, str(settings.data)) if teacher is None else teacher.info
     capacity = min(settings.row.memory or len(dataset), len(dataset))
-    chosen = choose_student(
-        request.student, whose, observation_space(dataset), dataset.action_space
-    )
+    chosen = choose_student(request.student, whose, seen_in(dataset, info)[0], dataset.action_space)
     chosen.policy.to(device)
     return Parts(
         teacher=whose,
         student=chosen,
         source=DatasetSource(dataset, teacher, capacity, device),
-        capacity=capacity,
+        storage=Storage(capacity, *seen_in(dataset, info), device),
         randomness=Randomness.seeded(settings.seed, device),
         task=judged.spec,
         task_info=info,
@@ -230,6 +233,7 @@ def load(
     return load_teacher(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
+        card=request.settings.card,
         observation_shape=observation_shape,
         action_space=action_space,
         announce=None,
@@ -268,6 +272,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "seed": settings.seed,
         "device": settings.device,
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
+        "card": None if settings.card is None else str(settings.card),
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
         "fit_critic": settings.fit_critic,

@@ -19,6 +19,7 @@ from rldistill.runs import RunFolder, default_run_path, live_object
 from rldistill.students.build import make_student
 from rldistill.students.cnn_specs import CnnSpec
 from rldistill.students.defaults import default_student
+from rldistill.students.multitask import TaskPart, make_multitask_student
 from rldistill.train.keeper import Keeper
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
 from rldistill.train.prepare import kwargs_for_toml
@@ -160,13 +161,38 @@ def make_network(
         TaskError: it does not fit a task.
     """
     if len(infos) > 1:
-        raise SettingError("several tasks need a multi-task network")
+        return make_multitask_network(spec, infos)
     info = infos[0]
     wanted = spec or default_network(info.observation_space)
     policy = make_student(wanted, info.observation_space, info.action_space)
     count = policy.info.head.num_outputs
     policy = NetworkPolicy(policy.module, replace(policy.info, head=QValueHead(count)))
     return policy, [policy]
+
+
+def make_multitask_network(
+    spec: str | None, infos: Sequence[TaskInfo]
+) -> tuple[NetworkPolicy, list[NetworkPolicy]]:
+    """One network for all tasks, as its policy in the first one, and its policy in each.
+
+    Raises:
+        SettingError: it is no multi-task spec, or there is none and observations are numbers.
+        TaskError: it does not fit a task.
+    """
+    wanted = spec or f"multi:{default_network(infos[0].observation_space)}"
+    parts = [
+        TaskPart(
+            name=info.id, observation_space=info.observation_space, action_space=info.action_space
+        )
+        for info in infos
+    ]
+    network = make_multitask_student(wanted, parts)
+    # Its outputs are Q-values, which make_multitask_student, made for students, does not give.
+    network.seats = tuple(
+        replace(seat, head=QValueHead(seat.head.num_outputs)) for seat in network.seats
+    )
+    policies = [network.policy(info.id) for info in infos]
+    return policies[0], policies
 
 
 def default_network(space: spaces.Box) -> str | CnnSpec:
@@ -227,6 +253,7 @@ def make_recipe(
         "seed": settings.seed,
         "device": settings.device,
         "episodes": settings.episodes,
+        "half": settings.half,
         "backend": first.backend,
         "env_kwargs": kwargs_for_toml(first.env_kwargs),
         "wrapper": first.wrapper,
@@ -263,6 +290,7 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
             seed=recipe["seed"],
             device=recipe["device"],
             episodes=recipe["episodes"],
+            half=recipe.get("half", False),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder}: its recipe.toml is damaged: {error}") from error

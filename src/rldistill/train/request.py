@@ -1,5 +1,6 @@
 """What was asked of a run, and the choices that follow from it alone."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +19,8 @@ from rldistill.train.settings import Settings
 
 # Nets up to this many parameters are faster on one thread: a batch is too little work to share.
 SMALL_NETWORK = 500_000
+# ... but convolutions have few parameters and much work: not where this many numbers are seen.
+SMALL_OBSERVATION = 4096
 
 
 @final
@@ -101,8 +104,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
-    """Torch threads for networks of these sizes."""
+    """Torch threads for networks of these sizes; those that see frames have much to compute."""
     small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
+    small = small and math.prod(teacher.observation_shape) <= SMALL_OBSERVATION
     return 1 if small else torch.get_num_threads()
 
 

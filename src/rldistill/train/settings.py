@@ -39,6 +39,7 @@ class Settings:
             action, or a sampled one with Acting(mode=False).
         student_act: how the student acts when it is judged.
         vecnormalize: statistics of the teacher's observation normaliser.
+        card: what network the teacher's weights are of; None looks beside them.
         fit_critic: environment steps of the teacher from which its value is learnt first, for rows
             that need one of a teacher that has none in raw reward; None: it must have one.
         data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
@@ -62,6 +63,7 @@ class Settings:
     teacher_act: Acting = Acting()
     student_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
     fit_critic: int | None = None
     data: str | Path | None = None
     force: bool = False

@@ -20,6 +20,7 @@ from rldistill.train.checkpoint import has_checkpoint
 from rldistill.train.keeper import SAVE_SHARE, Keeper, versions
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
 from rldistill.train.progress import Progress
+from rldistill.train.request import choose_threads
 from rldistill.train.saving import load_states, save_states
 from rldistill.train.stage import Stage
 
@@ -35,6 +36,7 @@ class TrainSettings:
         seed: of everything.
         device: "auto", "cpu" or "cuda".
         episodes: of each task, played greedily at the end.
+        half: the network is written in half precision; training goes on in full.
         save_seconds: a checkpoint is written at most this often.
         command: recorded in the run folder.
     """
@@ -44,6 +46,7 @@ class TrainSettings:
     seed: int = 0
     device: str = "auto"
     episodes: int = 64
+    half: bool = False
     save_seconds: float = 10.0
     command: str = ""
 
@@ -125,19 +128,20 @@ class Training:
             stage.play(self.settings.learning, epsilon, self.round_index) for stage in self.stages
         ]
         if self.round_index == 0:
-            self._fit_inputs(played[0][0].observations)
+            self._fit_inputs([targets.observations for targets, _ in played])
         else:
             self.loss = self.learner.learn([targets for targets, _ in played], self.done)
         self.env_steps += sum(steps for _, steps in played)
         self.round_index += 1
         self.train_seconds += time.perf_counter() - started
 
-    def _fit_inputs(self, observations: Tensor) -> None:
+    def _fit_inputs(self, observations: list[Tensor]) -> None:
         """The first round shows what observations are like, and is not learnt from: what Q says of
-        them changes. Networks of several tasks see pixels, which need no fitting."""
-        family = family_of(self.network.module)
-        if family is not None and len(self.stages) == 1:
-            family.fit_inputs(self.network.module, observations)
+        them changes."""
+        for stage, seen in zip(self.stages, observations, strict=True):
+            family = family_of(stage.policy.module)
+            if family is not None:
+                family.fit_inputs(stage.policy.module, seen)
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
@@ -154,10 +158,10 @@ class Training:
         learning = self.settings.learning
         return {
             "task": {"id": self.stages[0].info.id} if len(self.stages) == 1 else None,
-            "tasks": [stage.info.id for stage in self.stages],
+            "task_ids": [stage.info.id for stage in self.stages],
             "method": "parallel-q",
-            "gamma": learning.gamma,
-            "value_units": "clipped" if learning.clip_rewards else "raw",
+            # Q-values of clipped rewards are no returns: nobody may take them for the value.
+            "gamma_of_clipped_rewards" if learning.clip_rewards else "gamma": learning.gamma,
             "seed": self.settings.seed,
             "env_steps": self.env_steps,
             "command": self.settings.command,
@@ -168,7 +172,7 @@ class Training:
         """Write the network and all that resuming needs."""
         started, folder = time.perf_counter(), self.keeper.folder
         folder.verdict_json.unlink(missing_ok=True)
-        save_student(self.network, folder.root, self.card())
+        save_student(self.network, folder.root, self.card(), self.settings.half)
         states = {
             "learner": self.learner.state_dict(),
             "network": self.network.module.state_dict(),
@@ -216,7 +220,7 @@ def training(job: Training) -> Generator[Progress]:
             job.restore()
         atomic_write(job.keeper.folder.recipe_toml, tomli_w.dumps(job.recipe))
         stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
+        torch.set_num_threads(choose_threads(job.network.info, job.network.info))
         stack.callback(save_unless_finished, job)
         for stage in job.stages:
             stack.enter_context(stage.open(job.round_index))
