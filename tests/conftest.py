@@ -18,6 +18,12 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+@pytest.fixture(autouse=True)
+def steady_weights() -> None:
+    """Networks that a test makes start from the same weights, whatever ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def shared_teachers() -> Path:
     """The folder of teachers made by others: $RLDISTILL_SHARED/teachers.

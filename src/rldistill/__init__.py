@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
+    from rldistill.recipes.export import Exported, export_policy
+    from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
     from rldistill.reports.write import report
     from rldistill.students.build import make_student
@@ -34,6 +37,9 @@ __all__ = [
     "Advice",
     "Answers",
     "EvaluationSettings",
+    "ExportSettings",
+    "Exported",
+    "ExportedPolicy",
     "Method",
     "RldistillError",
     "Run",
@@ -43,6 +49,8 @@ __all__ = [
     "advise",
     "distill",
     "evaluate",
+    "export_policy",
+    "load_exported",
     "load_policy",
     "load_teacher",
     "make_student",
@@ -57,6 +65,9 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "ExportSettings": "rldistill.recipes.export_scene",
+    "Exported": "rldistill.recipes.export",
+    "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
@@ -66,6 +77,8 @@ _HOMES = {
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
+    "export_policy": "rldistill.recipes.export",
+    "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_student": "rldistill.students.build",

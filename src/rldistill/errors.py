@@ -87,6 +87,10 @@ class RunFolderError(RldistillError):
     """A run folder that exists, is locked, is not writable, or does not belong to this command."""
 
 
+class ExportError(RldistillError):
+    """An export that is not the policy it was made of, cannot be checked, or is not one of ours."""
+
+
 class DatasetError(RldistillError):
     """A dataset that is damaged or does not fit the task or the method."""
 

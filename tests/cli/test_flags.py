@@ -18,7 +18,7 @@ CARTPOLE = (SHIPPED / "cartpole-dqn.zip", "--task", "CartPole-v1")
         (("distill", *CARTPOLE, "--backend", "envpol"), "Did you mean envpool?"),
         (("evaluate", *CARTPOLE, "--backend", "gymnasum"), "Did you mean gymnasium?"),
         (("collect", *CARTPOLE, "--steps", 9, "--out", "d", "--backend", "None"),
-         "--backend must be one of auto, envpool, gymnasium; got 'None'."),
+         "--backend must be one of auto, envpool, gymnasium, ale, minatar; got 'None'."),
         (("distill", *CARTPOLE, "--device", "cdua"), "Did you mean cuda?"),
         (("distill", *CARTPOLE, "--teacher-act", "smaple"), "Did you mean sample?"),
         (("evaluate", *CARTPOLE, "--student-act", "mod"), "Did you mean mode?"),

@@ -141,3 +141,21 @@ def test_drawing_from_nothing_is_an_error() -> None:
         Replay(4, (2,), 3).sample(1, torch.Generator())
     with pytest.raises(SettingError, match="no actions are stored"):
         Replay(4, (2,), 3).sample_actions(1, torch.Generator())
+
+
+def test_labels_are_replaced_for_every_row_held() -> None:
+    """Also after the ring has wrapped; observations stay."""
+    replay = Replay(4, (1,), 1)
+    seen = torch.arange(6.0)[:, None]
+    replay.add(seen, torch.zeros(6, 1), torch.ones(6, dtype=torch.bool))
+    replay.relabel(lambda rows: 10 * rows, rows_at_once=3)
+    drawn, labels = replay.sample(100, torch.Generator().manual_seed(0))
+    assert torch.equal(labels, 10 * drawn)
+    assert sorted(set(drawn.flatten().tolist())) == [2.0, 3.0, 4.0, 5.0]
+
+
+def test_labels_of_another_width_are_refused() -> None:
+    replay = Replay(4, (1,), 1)
+    replay.add(torch.zeros(2, 1), torch.zeros(2, 1), torch.ones(2, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="teacher_raw must have shape"):
+        replay.relabel(lambda rows: torch.zeros(len(rows), 2))

@@ -129,7 +129,11 @@ def test_the_largest_seed_works(backend: str) -> None:
         ),
         (TaskSpec(id="CartPole-v7"), r"There is CartPole-v0 or CartPole-v1\."),
         (TaskSpec(id="MiniGrid-Emty-5x5-v0"), r"Did you mean MiniGrid-Empty-5x5-v0.*need backend"),
-        (TaskSpec(id="ALE/Pong-v5"), r'pip install "rldistill\[atari\]"'),
+        (TaskSpec(id="ALE/Pong-v5", backend="gymnasium"), r'pip install "rldistill\[atari\]"'),
+        (TaskSpec(id="ALE/Pnog-v5"), "Did you mean Pong"),
+        (TaskSpec(id="MinAtar/Breakuot-v1"), "Did you mean MinAtar/Breakout-v1"),
+        (TaskSpec(id="CartPole-v1", backend="ale"), "'ale' does not serve 'CartPole-v1'"),
+        (TaskSpec(id="ALE/Pong-v5", backend="minatar"), "'minatar' does not serve"),
         (TaskSpec(id="LunarLandr-v3", backend="envpool"), "Did you mean LunarLander-v3"),
         (TaskSpec(id="Pong-v5", backend="envpool"), "Atari"),
         (

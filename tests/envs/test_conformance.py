@@ -64,9 +64,17 @@ CONTINUOUS = [
     by_id("HalfCheetah-v5", "gymnasium"),
     Case("sync-Pendulum-v1", lambda limit: live(SyncVectorEnv, "Pendulum-v1", limit)),
 ]
+PIXELS = [
+    by_id("ALE/Enduro-v5", "ale"),
+    by_id("SeaquestNoFrameskip-v4", "ale"),
+    by_id("Seaquest-v4", "ale"),
+    by_id("MinAtar/Freeway-v1", "minatar"),
+    by_id("MinAtar/Freeway-v0", "minatar"),
+]
 CASES = [
     *CARTPOLES,
     *CONTINUOUS,
+    *PIXELS,
     by_id("LunarLander-v3", "envpool"),
     by_id("LunarLander-v3", "gymnasium"),
 ]
@@ -107,12 +115,13 @@ def play(envs: VectorEnv, actions: np.ndarray) -> list:
 
 @every_case
 def test_shapes_and_dtypes(case: Case) -> None:
-    """Flat float32 observations, float64 rewards, bool flags, as info declares them."""
+    """Flat float32 or uint8 pixels, float64 rewards, bool flags, as info declares them."""
     with case.make() as envs:
         first, *steps = play(envs, random_actions(envs, 5))
-        assert envs.info.observation_space.dtype == np.float32
+        dtype = np.uint8 if case in PIXELS else np.float32
+        assert envs.info.observation_space.dtype == dtype
         for observations in (first, *(s.observations for s in steps)):
-            assert observations.dtype == np.float32
+            assert observations.dtype == dtype
             assert observations.shape == (B, *envs.info.observation_space.shape)
         for step in steps:
             assert step.rewards.dtype == np.float64
@@ -129,6 +138,7 @@ def test_bounds_hold_what_is_observed(case: Case) -> None:
         assert (space.low < space.high).all()
         for step in play(envs, random_actions(envs, 30))[1:]:
             assert (step.observations[step.valid] >= space.low - 1e-5).all()
+            assert (step.observations[step.valid] <= space.high + 1e-5).all()
 
 
 @every_case

@@ -1,11 +1,14 @@
 """Evidence: what is kept of the measured episodes is what was played, and it is bounded."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from small_runs import FOLLOW, Follow, by_hand, follower, tracker
 
 from rldistill.core import Acting, CategoricalHead, NetworkPolicy, PolicyInfo
+from rldistill.envs.naming import task_names
 from rldistill.envs.spec import TaskSpec
 from rldistill.evaluation import evidence as module
 from rldistill.evaluation.agreement import compare
@@ -18,6 +21,7 @@ from rldistill.evaluation.evidence import (
     RunEvidence,
     take_evidence,
 )
+from rldistill.evaluation.evidence_file import load_evidence, save_evidence
 from rldistill.evaluation.prove import Contestants, Measured, Prover
 from rldistill.evaluation.scores import Arena, task_info
 
@@ -31,7 +35,7 @@ def measured(
     with Arena(task, info, 64, 0) as arena:
         prover = Prover(arena, Contestants(teacher, Acting(), Acting(), CPU), 0.95)
         found = prover.measure(student)
-    return found, take_evidence(found, info, teacher, student)
+    return found, take_evidence(found, info, task_names(task, info), teacher, student)
 
 
 @pytest.fixture(scope="module")
@@ -188,23 +192,28 @@ def test_projections_keep_distances_roughly() -> None:
     assert np.abs(got[off] / true[off] - 1.0).max() < 0.5
 
 
-def test_large_observations_are_kept_of_fewer_states() -> None:
+@pytest.mark.parametrize("size", [800, 3000])
+def test_large_observations_are_kept_of_fewer_states(size: int, tmp_path: Path) -> None:
+    """Of so many states that they fit, or of the worst; the file reads back either way."""
+
     class Wide(Follow):
         from gymnasium import spaces
 
-        observation_space = spaces.Box(-1.0, 1.0, (800,), np.float32)
+        observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
 
         def _observe(self) -> np.ndarray:
             super()._observe()
-            return np.concatenate([self.seen, np.zeros(798, np.float32)])
+            return np.concatenate([self.seen, np.zeros(size - 2, np.float32)])
 
-    layer = torch.nn.Linear(800, 2)
+    layer = torch.nn.Linear(size, 2)
     policy = by_hand(layer, CategoricalHead(2), "wide")
     info = PolicyInfo(
-        name="wide", framework="test", observation_shape=(800,), head=CategoricalHead(2),
+        name="wide", framework="test", observation_shape=(size,), head=CategoricalHead(2),
         acting_parameters=1, parameters=1,
     )  # fmt: skip
     policy = NetworkPolicy(policy.module, info)
     _, evidence = measured(policy, policy, TaskSpec(factory=Wide, id="Wide-v0"))
     assert evidence.states.observations.nbytes <= STATE_BYTES
-    assert len(evidence.states.observations) == len(evidence.states)
+    assert (len(evidence.states.observations) == len(evidence.states)) == (size == 800)
+    save_evidence(tmp_path / "e", evidence)
+    assert load_evidence(tmp_path / "e") is not None

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from small_runs import FOLLOW, follower
 
 from rldistill.core import Acting
-from rldistill.evaluation.prove import Contestants, Prover, Reference
+from rldistill.evaluation.looks import Reference
+from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, Round, task_info
 
 CPU = torch.device("cpu")

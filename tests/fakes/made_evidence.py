@@ -3,7 +3,7 @@
 import numpy as np
 
 from rldistill.core import CategoricalHead, Head
-from rldistill.envs.names import Name
+from rldistill.envs.naming import Feature
 from rldistill.evaluation.evidence import Episodes, PolicyCost, RunEvidence, States
 
 EPISODES = 40
@@ -59,6 +59,6 @@ def made_evidence(
         teacher_cost=PolicyCost(1000, 4000, 5e-5),
         student_cost=PolicyCost(100, 400, 4e-5),
         temperatures=(1.0, 1.0),
-        feature_names=() if pictures else (Name("angle", "rad"), Name("speed", "m/s")),
+        feature_names=() if pictures else (Feature("angle", "rad"), Feature("speed", "m/s")),
         action_names=("left", "middle", "right") if discrete else ("one", "two"),
     )

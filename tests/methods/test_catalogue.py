@@ -10,6 +10,7 @@ from rldistill.methods.terms import LOSSES, align
 def test_the_rows_of_the_papers_are_there_under_their_names():
     assert set(ROWS) == {
         "teacher-distill", "on-policy-distill", "rusu-nll", "rusu-mse", "rusu-kl",
+            "rusu-kl-relative",
         "dagger", "dagger-geometric", "dagger-linear",
         "on-policy-distill+R", "entropy-regularised", "entropy-regularised+R", "n-distill",
         "n-distill+R", "exp-entropy-regularised", "exp-entropy-regularised+R", "kl-regularised",
@@ -47,6 +48,16 @@ def test_rusus_rows_are_rusus():
         assert not row.teacher_temperature.relative
         assert row.student_temperature == 1.0
         assert row.learning.optimiser == "rmsprop"
+        assert row.memory == 540_000
+        assert row.published_steps == 27_000_000
+        assert row.learning.average == 0.0  # the final weights count
+
+
+def test_rusus_rows_take_ten_thousand_updates_per_hour_of_play():
+    """54,000 steps at 15 Hz; what the loop makes of one round, times the rounds of an hour."""
+    row = get_method("rusu-kl")
+    updates = round(row.learning.reuse * row.round_steps / row.learning.batch_size)
+    assert updates * (54_000 / row.round_steps) == 10_000
 
 
 def test_who_acts_in_the_first_three_rounds():

@@ -141,12 +141,35 @@ def test_a_schedule_that_starts_late_or_ends_is_fine(weight):
         ("baseline", {"credit": Credit(next_loss=1.0)}, "credit for the next loss needs a loss"),
         ("baseline", {"gate": Gate()}, "a gate needs a loss"),
         ("baseline", {"proximal": True}, "proximal needs a loss"),
+        (
+            "baseline",
+            {"teacher_temperature": Temperature(q_values=0.1)},
+            "no effect without a loss",
+        ),
+        ("td-v0", {"actor_critic": ActorCritic(lam=0.5)}, "lam has no effect where an action"),
+        ("td-teacher-v", {"actor_critic": ActorCritic(n_step=3)}, "n_step has no effect where"),
+        ("baseline", {"actor_critic": ActorCritic(n_step=3, lam=0.5)}, "beside n_step; give one"),
+        ("value-gated", {"actor_critic": ActorCritic(clip=0.1)}, "clip has no effect without"),
     ],
 )
 def test_what_a_row_cannot_be_is_named(name, changes, message):
     with pytest.raises(SettingError, match=message) as caught:
         replace(ROWS[name], **changes)
     assert str(caught.value).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("td-v0", ActorCritic(lam=0.5, value_distillation=1.0)),
+        ("value-gated", ActorCritic(lam=0.5)),
+        ("value-gated+R", ActorCritic(clip=0.1)),
+        ("entropy-regularised", ActorCritic(n_step=3)),
+    ],
+)
+def test_settings_that_have_an_effect_are_taken(name, settings):
+    """One-step rows still estimate the return that a distilled value is compared with."""
+    assert replace(ROWS[name], actor_critic=settings).actor_critic == settings
 
 
 def test_who_needs_the_teachers_value():

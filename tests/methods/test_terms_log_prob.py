@@ -126,7 +126,7 @@ def test_floored_probabilities_are_counted_where_their_logarithm_is_used():
     assert num_floored(credited, align_, raw) == 2
     assert num_floored(row("reverse_kl", teacher_temperature=sharp), align_, raw) == 2
     assert num_floored(row("kl", teacher_temperature=sharp), align_, raw) == 0
-    rewarded = replace(credited, credit=Credit(reward=1.0))
+    rewarded = replace(credited, credit=Credit(reward=1.0), teacher_temperature=Temperature())
     assert num_floored(rewarded, align_, raw) == 0
     head = HEADS["gaussian"]
     assert num_floored(credited, alignment("kl", head), outputs(head, 0)) == 0

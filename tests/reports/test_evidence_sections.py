@@ -81,7 +81,7 @@ def test_returns_are_shown_against_each_clock() -> None:
     section = learning_section(record(CURVE), made_evidence())
     titles = [chart.title for chart in section.charts]
     assert titles == [
-        "Return against env steps", "Return against samples", "Return against s",
+        "Return against env steps", "Return against samples", "Return against seconds",
         "Agreement over time", "Loss over time",
     ]  # fmt: skip
     first = section.charts[0].data.rows

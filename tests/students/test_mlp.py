@@ -7,14 +7,10 @@ from torch import nn
 
 from rldistill.core import CategoricalHead, DeterministicHead
 from rldistill.errors import NotFiniteError, ShapeError
-from rldistill.students.mlp import (
-    LOG_STD_RANGE,
-    InputNormaliser,
-    Mlp,
-    num_parameters,
-    output_sizes,
-)
-from rldistill.students.specs import MlpSpec, parse_spec
+from rldistill.students.families import parse_spec
+from rldistill.students.mlp import InputNormaliser, Mlp, num_parameters
+from rldistill.students.outputs import LOG_STD_RANGE, output_sizes
+from rldistill.students.specs import MlpSpec
 
 SPECS = ["mlp:16,16", "mlp:linear", "mlp:8,relu,layernorm", "mlp:8,init=torch"]
 

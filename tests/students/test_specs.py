@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldistill.errors import SettingError
-from rldistill.students.specs import ACTIVATIONS, INITS, LARGEST_WIDTH, MlpSpec, parse_spec
+from rldistill.students.families import parse_spec
+from rldistill.students.specs import ACTIVATIONS, INITS, LARGEST_WIDTH, MlpSpec
 
 specs = st.builds(
     MlpSpec,
@@ -40,7 +41,6 @@ def test_specs_by_hand(text, spec):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mpl:32", "unknown family 'mpl'; known: mlp. Did you mean mlp?"),
         ("mlp:32,rleu", "unknown word 'rleu'.*Did you mean relu"),
         ("mlp:32,layer_norm", "Did you mean layernorm"),
         ("mlp:32,init=ortogonal", "init must be one of.*Did you mean orthogonal?"),
@@ -64,9 +64,7 @@ def test_specs_by_hand(text, spec):
         ("mlp:linear,relu", "have no effect without a hidden layer"),
         ("mlp:linear,layernorm", "have no effect without a hidden layer"),
         ("mlp:" + "1," * 64 + "1", "at most 64 hidden layers, got 65"),
-        ("mlp:" + "9" * 5000, "at most 1000 characters"),
         ("mlp:" + "9" * 900, "unknown word '999"),
-        ("", "unknown family ''"),
     ],
     ids=lambda text: text[:30],
 )

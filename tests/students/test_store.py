@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from rldistill.core import NetworkPolicy
 from rldistill.errors import NotFiniteError, RunFolderError, TeacherFileError
 from rldistill.students import store
+from rldistill.students.families import parse_spec
 from rldistill.students.mlp import Mlp, num_parameters
-from rldistill.students.specs import parse_spec
 from rldistill.students.store import load_student, save_student
 
 STATES = 1.0 + 2.0 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
@@ -244,7 +244,7 @@ def test_weights_that_are_not_finite(tmp_path, value):
         {"format": 2}, {"format": "1"}, {"format": True}, {"format": None},
         {"architecture": "mlp:0"}, {"architecture": 5}, {"architecture": None},
         {"architecture": "mlp:65536,65536,65536"}, {"architecture": "mlp:" + "8," * 10**5},
-        {"architecture": "mlp:" + "9" * 10_000}, {"architecture": "nature:7%"},
+        {"architecture": "mlp:" + "9" * 10_000}, {"architecture": "nature:8%"},
         {"observation_shape": []}, {"observation_shape": [4, 4]}, {"observation_shape": [-4]},
         {"observation_shape": [10**12]}, {"observation_shape": [10**400]},
         {"observation_shape": 4}, {"observation_shape": [4.5]}, {"observation_shape": ["4"]},

@@ -104,8 +104,8 @@ def test_nan_weights_are_refused_and_infinite_masks_are_not(tmp_path):
 
 
 def test_a_module_that_is_not_needed_is_an_error(tmp_path):
+    from rldistill.students.families import parse_spec
     from rldistill.students.mlp import Mlp
-    from rldistill.students.specs import parse_spec
 
     mlp = Mlp(parse_spec("mlp:4"), 2, HEAD)
     save_student(NetworkPolicy(mlp, info_for(HEAD, 2)), tmp_path, {})

@@ -61,9 +61,12 @@ def the_round(**changes: Any) -> Trajectory:
 
 
 def row(name: str, /, **settings: Any) -> Method:
-    """A row in raw units, gamma 1/2 and lambda 1 unless told otherwise."""
+    """A row in raw units, gamma 1/2 and, where it has an effect, lambda 1 unless told otherwise."""
     method = get_method(name)
-    plain = {"gamma": 0.5, "lam": 1.0, "scale_rewards": False}
+    plain: dict[str, Any] = {"gamma": 0.5, "scale_rewards": False}
+    one_step = method.credit is not None and method.credit.one_step
+    if not one_step and "n_step" not in settings:
+        plain["lam"] = 1.0
     actor_critic = replace(method.actor_critic, **(plain | settings))
     learning = Learning(learning_rate=0.01, batch_size=4, reuse=1.0)
     return replace(method, actor_critic=actor_critic, learning=learning)

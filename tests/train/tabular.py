@@ -19,6 +19,7 @@ from rldistill.lab.exact import Problem, credit, exact_update, gate, loss_of
 from rldistill.lab.mdp import discounted
 from rldistill.lab.rows import get_row
 from rldistill.lab.solve import values, visits
+from rldistill.methods.actor_critic import ActorCritic
 from rldistill.methods.catalogue import get_method
 from rldistill.methods.method import Learning, Method
 from rldistill.methods.terms import align
@@ -111,8 +112,13 @@ def plain(name: str, gamma: float = 1.0, lam: float = 1.0) -> Method:
     settings = replace(
         row.actor_critic, gamma=gamma, lam=lam, clip=0.0, scale_rewards=False, critic_hidden=()
     )
+    usual = ActorCritic()
     if not row.is_actor_critic:
         settings = row.actor_critic
+    elif row.credit is None:  # no ratio to clip
+        settings = replace(settings, clip=usual.clip)
+    elif row.credit.one_step:  # no later step to weigh
+        settings = replace(settings, lam=usual.lam)
     # A batch as large as any round here; the per-state learner draws its own, with replacement.
     size = 1_000_000 if row.is_actor_critic else 2048
     learning = Learning(learning_rate=1e-300, batch_size=size, reuse=1.0, average=0.0)

@@ -16,8 +16,8 @@ from rldistill.data.latest import LatestRound
 from rldistill.errors import NotFiniteError, SettingError
 from rldistill.methods.method import Learning, Method
 from rldistill.methods.terms import align
+from rldistill.students.families import parse_spec
 from rldistill.students.mlp import Mlp
-from rldistill.students.specs import parse_spec
 from rldistill.train.actor_critic import ActorCriticLearner, minibatches, require_value
 from rldistill.train.checkpoint import flatten, unflatten
 from rldistill.train.experience import Experience
@@ -240,6 +240,17 @@ def test_a_teacher_whose_value_says_nothing_is_refused(name, units, found):
     ):
         learner_of(row(name), teacher=teacher)
     require_value(teacher, row("baseline"))
+
+
+def test_values_of_another_discount_are_not_compared():
+    """The gate asks who is better from here on: both must count the future alike."""
+    teacher = the_teacher()
+    theirs = replace(teacher, info=replace(teacher.info, value_units="raw", gamma=0.9))
+    with pytest.raises(SettingError, match=r"gamma 0\.99 with the teacher's.*gamma 0\.9;"):
+        require_value(theirs, row("value-gated", gamma=0.99))
+    require_value(theirs, row("value-gated", gamma=0.9))
+    require_value(theirs, row("value-gated", gamma=None))
+    require_value(theirs, row("baseline", gamma=0.99))
 
 
 def test_a_run_that_distils_the_value_needs_one():

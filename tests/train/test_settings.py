@@ -44,3 +44,18 @@ def test_a_method_is_a_name_or_a_row() -> None:
     assert Settings(method=own).row is own
     with pytest.raises(SettingError, match=r"unknown method 'daggre'.* Did you mean dagger"):
         _ = Settings(method="daggre").row
+
+
+def test_scale_is_a_share_of_the_papers_steps() -> None:
+    """500 hours at 15 Hz; the run then trains for all of them."""
+    settings = Settings(method="rusu-kl", scale=0.01)
+    assert (settings.total_steps, settings.stops_early) == (270_000, False)
+
+
+def test_a_scale_that_says_nothing_is_refused() -> None:
+    with pytest.raises(SettingError, match="names no steps of its paper"):
+        Settings(scale=0.1)
+    with pytest.raises(SettingError, match="give one of them"):
+        Settings(method="rusu-kl", scale=0.1, steps=5)
+    with pytest.raises(SettingError, match="scale must lie in"):
+        Settings(method="rusu-kl", scale=0.0)

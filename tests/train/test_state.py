@@ -2,7 +2,7 @@
 
 import json
 
-from rldistill.evaluation.prove import Look
+from rldistill.evaluation.looks import Look
 from rldistill.train.state import RunState
 
 LOOK = Look("screening", 7.5, 7.0, 8.0, 0.9, 0, 64, "reject")

@@ -50,7 +50,8 @@ class Flags:
     seed: Annotated[int | None, option("N")] = None
     """Of everything that is measured. Default: 0."""
     backend: Annotated[
-        Literal["auto", "envpool", "gymnasium"] | None, option("auto|envpool|gymnasium")
+        Literal["auto", "envpool", "gymnasium", "ale", "minatar"] | None,
+        option("auto|envpool|gymnasium|ale|minatar"),
     ] = None
     """Who steps the environments. Default: the fastest that is shown to be the same task."""
     env_kwargs: Annotated[str | None, option("K=V,...")] = None

@@ -38,13 +38,16 @@ class Flags:
     task: Annotated[str | None, option("ID")] = None
     """Environment id, for example LunarLander-v3. With --data the default is the data's own."""
     student: Annotated[str | None, option("SPEC")] = None
-    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu.
-    Default: an MLP of at most a tenth of the teacher's parameters."""
+    """Network: mlp: and hidden widths, for example mlp:32,32 or mlp:64,64,relu; for pixels
+    nature:25%, impala:small, minatar or cnn:16x8s4,32x4s2,fc256.
+    Default: at most a tenth of the teacher's parameters, an MLP or for pixels convolutions."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table; `rldistill methods` lists them and marks the default."""
     steps: Annotated[int | None, option("N"), whole_number("--steps")] = None
     """Environment steps, summed over environments, after which training ends at the latest.
     Default: 1,000,000."""
+    scale: Annotated[float | None, option("SHARE"), real_number("--scale")] = None
+    """In place of --steps: this share of the steps of the row's paper, where it names them."""
     until: Annotated[float | None, option("FRACTION"), real_number("--until")] = None
     """Stop once the student is shown to hold this fraction of the teacher's return.
     Default: 0.95, or no early stop where --steps is given."""

@@ -13,7 +13,7 @@ from rldistill.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from rldistill.envs.spec import TaskSpec
 
-BACKENDS = ("auto", "envpool", "gymnasium")
+BACKENDS = ("auto", "envpool", "gymnasium", "ale", "minatar")
 ACTS = ("mode", "sample")
 
 
@@ -63,7 +63,7 @@ class EnvironmentFlags:
     """How the task's environments are made."""
 
     backend: Annotated[
-        str | None, option("auto|envpool|gymnasium"), one_of("--backend", *BACKENDS)
+        str | None, option("auto|envpool|gymnasium|ale|minatar"), one_of("--backend", *BACKENDS)
     ] = None
     """What steps the environments. Default: auto, the fastest that is shown to be the same task."""
     env_kwargs: Annotated[str | None, option("K=V,...")] = None

@@ -13,10 +13,13 @@ from rldistill.errors import RldistillError, UsageError, did_you_mean
 
 COMMANDS = {
     "distill": "distil a teacher into a small student, and prove that it holds",
+    "train": "train a teacher: a Q-network on one task, or on several together",
+    "follow": "distil a teacher while it is still learning",
     "evaluate": "measure a policy, alone or against its teacher",
     "report": "one page on a run, or on several",
     "compare": "which of several runs is better, paired by seed where that can be",
     "video": "film teacher and student side by side",
+    "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",

@@ -1,5 +1,6 @@
 """Observations and their labels in memory: each stored once, oldest overwritten first."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -146,6 +147,26 @@ class Replay:
         """Forget every row; num_added goes on counting."""
         self._position = self._size = 0
 
+    def relabel(self, label: Callable[[Tensor], Tensor], rows_at_once: int = 8192) -> None:
+        """Replace the labels of all rows held, as another teacher would have made them.
+
+        Args:
+            label: from observations [N, ...] to raw outputs [N, K].
+            rows_at_once: N, at most.
+
+        Raises:
+            ShapeError: the new labels have another width; the rows before are changed already.
+        """
+        for start in range(0, self._size, rows_at_once):
+            stop = min(start + rows_at_once, self._size)
+            new, column = label(self._columns["observations"][start:stop]), "teacher_raw"
+            if new.shape != self._columns[column][start:stop].shape:
+                raise ShapeError(
+                    f"replay: teacher_raw must have shape "
+                    f"{[*self._columns[column][start:stop].shape]}; got {[*new.shape]}"
+                )
+            self._columns[column][start:stop] = new
+
     def sample(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw rows uniformly with replacement: observations [batch_size, ...], labels [.., K].
 
@@ -180,6 +201,29 @@ class Replay:
         size = (batch_size,)
         index = torch.randint(self._size, size, generator=generator, device=generator.device)
         return index.to(self.device)
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """All rows held, in no order: observations [N, ...] and labels [N, K]. Not copies."""
+        return (
+            self._columns["observations"][: self._size],
+            self._columns["teacher_raw"][: self._size],
+        )
+
+    def newest(self, count: int) -> tuple[Tensor, Tensor]:
+        """The rows added last, at most count and what is held, the newest last.
+
+        Raises:
+            SettingError: count is below 0.
+        """
+        if count < 0:
+            raise SettingError(f"replay: newest rows to count must be at least 0, got {count}")
+        count = min(count, self._size)
+        index = torch.arange(self._position - count, self._position, device=self.device)
+        index %= self.capacity
+        return (
+            self._columns["observations"].index_select(0, index),
+            self._columns["teacher_raw"].index_select(0, index),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """A copy, on the CPU, of the rows held and the counters: what load_state_dict takes."""

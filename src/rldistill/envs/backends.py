@@ -7,8 +7,10 @@ from typing import Any
 import gymnasium
 
 from rldistill.envs import envpool
+from rldistill.envs.atari import is_atari, open_atari
 from rldistill.envs.gymnasium import open_gymnasium
 from rldistill.envs.live import open_live
+from rldistill.envs.minatar import is_minatar, open_minatar
 from rldistill.envs.spec import EnvFactory, TaskSpec
 from rldistill.envs.vector import NormalisedVectorEnv, Opened, Step, VectorEnv
 from rldistill.envs.wrappers import import_user_module
@@ -95,6 +97,8 @@ def _choose(task: TaskSpec) -> tuple[Callable[[TaskSpec, int, int], Opened], str
         known = task.id in envpool.EQUIVALENT_IDS
         doubt = "" if known else "; not shown to be the same task as gymnasium's"
         return envpool.open_envpool, f"envpool: as asked{doubt}"
+    if (own := _of_its_own(task)) is not None:
+        return own
     objection = envpool.objection(task)
     if objection is not None:
         return open_gymnasium, f"gymnasium: {objection}"
@@ -102,3 +106,22 @@ def _choose(task: TaskSpec) -> tuple[Callable[[TaskSpec, int, int], Opened], str
         envpool.open_envpool,
         "envpool: faster; mean returns agree with gymnasium's, see docs/decisions.md",
     )
+
+
+def _of_its_own(task: TaskSpec) -> tuple[Callable[[TaskSpec, int, int], Opened], str] | None:
+    """The backend of ids that one backend alone serves as they are played; None for others.
+
+    Raises:
+        TaskError: that backend is asked for, and the id is another one's.
+    """
+    plain = not task.is_live and task.wrapper is None
+    if plain and is_atari(task.id) and task.backend in ("auto", "ale"):
+        return open_atari, "ale: Atari with the standard preprocessing"
+    if plain and is_minatar(task.id) and task.backend in ("auto", "minatar"):
+        return open_minatar, "minatar: the games of the package itself"
+    if task.backend in ("ale", "minatar"):
+        form = "ALE/Pong-v5" if task.backend == "ale" else "MinAtar/Breakout-v1"
+        raise TaskError(
+            f"backend {task.backend!r} does not serve {task.id!r}: its tasks are named as {form} is"
+        )
+    return None

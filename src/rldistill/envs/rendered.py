@@ -13,6 +13,7 @@ import numpy as np
 
 from rldistill.envs.actions import action_writer
 from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.naming import task_names
 from rldistill.envs.observations import ObservationReader
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.wrappers import import_user_module
@@ -28,6 +29,7 @@ class RenderedEnv:
 
     Attributes:
         info: the task as gymnasium steps it.
+        names: of what it shows and takes.
         frames_per_second: at which the task's makers show it; 30 where they do not say.
     """
 
@@ -44,6 +46,7 @@ class RenderedEnv:
             equal_starts=True,
             max_episode_steps=limit,
         )
+        self.names = task_names(task, self.info)
         told: Any = env.metadata.get("render_fps")
         fits = isinstance(told, int | float) and 1 <= told <= 1000
         self.frames_per_second = float(told) if fits else 30.0

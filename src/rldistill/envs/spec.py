@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from rldistill.errors import SettingError, did_you_mean
 
-BACKENDS = ("auto", "envpool", "gymnasium")
+BACKENDS = ("auto", "envpool", "gymnasium", "ale", "minatar")
 # Where a task declares no limit: half an hour of Atari at 60 frames/s and 4 frames per decision.
 DEFAULT_MAX_EPISODE_STEPS = 27_000
 # Given to the environment by TaskSpec itself or by this library.
@@ -85,9 +85,9 @@ class TaskSpec:
         needs_gymnasium = (
             "a live environment" if self.is_live else "wrapper" if self.wrapper else ""
         )
-        if self.backend == "envpool" and needs_gymnasium:
+        if self.backend not in ("auto", "gymnasium") and needs_gymnasium:
             raise SettingError(
-                f"{needs_gymnasium} needs gymnasium environments and backend is 'envpool'; "
+                f"{needs_gymnasium} needs gymnasium environments and backend is {self.backend!r}; "
                 "use backend 'auto' or 'gymnasium'"
             )
 
@@ -107,7 +107,7 @@ class TaskInfo:
 
     Attributes:
         id: the task's id, or the name of the live object.
-        backend: "envpool" or "gymnasium".
+        backend: one of BACKENDS, but "auto".
         observation_space: Box, float32 [O] (flat) or uint8 pixels in their own shape.
         action_space: Discrete that starts at 0, or a flat float32 Box [D].
         observation_parts: the entries of a Dict or Tuple observation; empty for any other.

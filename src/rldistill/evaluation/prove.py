@@ -4,15 +4,16 @@ Screening and confirming never share an episode, and no seed is played twice in 
 judges a candidate has not chosen it.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, final
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 
 from rldistill.core import Acting, NetworkPolicy, Policy
 from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
+from rldistill.evaluation.looks import Halving, Look, Reference, look_at
 from rldistill.evaluation.scores import (
     Actor,
     Arena,
@@ -29,62 +30,6 @@ from rldistill.maths import stats
 MEASURE_EPISODES = 128
 # Standard errors by which a teacher must beat the random policy to be called better than it.
 BETTER = 2.0
-
-Phase = Literal["screening", "confirming"]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at a student showed.
-
-    Attributes:
-        phase: what the look was for.
-        student_return: mean over the episodes of this phase so far.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        fraction: estimate of (S - R) / (T - R); None where the teacher does not beat random.
-        candidate: number of the candidate, 0 while screening.
-        episodes: of this phase so far.
-        decision: "nominate" or "reject" from screening; "holds", "continue" or "give-up" from
-            confirming.
-    """
-
-    phase: Phase
-    student_return: float
-    low: float | None
-    high: float | None
-    fraction: float | None
-    candidate: int
-    episodes: int
-    decision: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What one round of teacher and random policy returned: what screening compares with.
-
-    Attributes:
-        teacher: mean return.
-        random: mean return.
-        margin: two standard errors of their difference.
-    """
-
-    teacher: float
-    random: float
-    margin: float
-
-    @property
-    def is_useful(self) -> bool:
-        """Whether the teacher seems to beat the random policy, so that a fraction means much."""
-        return self.teacher - self.random > self.margin
-
-    def fraction(self, student_return: float) -> float | None:
-        """(S - R) / (T - R), None where the teacher returned no more than the random policy."""
-        if self.teacher <= self.random:
-            return None
-        return (student_return - self.random) / (self.teacher - self.random)
 
 
 @final
@@ -136,6 +81,16 @@ class Prover:
         self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
 
+    def change_teacher(self, teacher: Policy) -> None:
+        """Judge against another version of the teacher from here on.
+
+        What was played against the one before says nothing of this one, so no candidate may have
+        been tested yet.
+        """
+        assert self.trial.episodes == 0, "a run whose teacher moves is judged at its end alone"
+        self.contestants = replace(self.contestants, teacher=teacher)
+        self.reference = None
+
     def compare_teacher(self) -> Reference:
         """Teacher and random policy over one round; played once per run."""
         if self.reference is None:
@@ -170,7 +125,7 @@ class Prover:
         returns = self.arena.play(self._student(student, seed), seed).returns
         fraction = reference.fraction(float(returns.mean()))
         nominate = fraction is not None and fraction >= self.floor
-        return _look("screening", returns, fraction, 0, "nominate" if nominate else "reject")
+        return look_at("screening", returns, fraction, 0, "nominate" if nominate else "reject")
 
     def confirm(self, student: Policy) -> Iterator[Look]:
         """Look at the candidate round by round until the trial decides.
@@ -186,9 +141,28 @@ class Prover:
                 np.array(x) for x in (self.trial.student, self.trial.teacher, self.trial.random)
             ]
             fraction = stats.fraction(*returns)
-            yield _look(
+            yield look_at(
                 "confirming", returns[0], fraction, self.trial.candidate, self.trial.decision
             )
+
+    def halve(self, students: Sequence[Policy]) -> Halving:
+        """Successive halving: all play one round, the better half goes on to the next.
+
+        The students of a round play from the same fresh seeds; who goes on is decided by the mean
+        over all rounds so far.
+
+        Source: Karnin et al. 2013; Bastani et al. 2018 choose their tree so.
+        """
+        returns = {i: np.zeros(0) for i in range(len(students))}
+        while len(returns) > 1:
+            seed = self.arena.next_seed()
+            for i in returns:
+                played = self.arena.play(self._student(students[i], seed), seed).returns
+                returns[i] = np.concatenate([returns[i], played])
+            best_first = sorted(returns, key=lambda i: -float(returns[i].mean()))
+            returns = {i: returns[i] for i in best_first[: (len(best_first) + 1) // 2]}
+        best, played = next(iter(returns.items()))
+        return Halving(best, float(played.mean()) if len(played) else 0.0, len(played))
 
     def next_candidate(self) -> None:
         """Go on to the next candidate, with half the error rate, unless this one is untouched."""
@@ -247,14 +221,3 @@ class Prover:
 
     def _random(self, seed: int) -> Actor:
         return random_actor(self.arena.info.action_space, seed)
-
-
-def _look(
-    phase: Phase,
-    returns: np.ndarray[Any, Any],
-    fraction: float | None,
-    candidate: int,
-    decision: str,
-) -> Look:
-    mean = stats.estimate(returns)
-    return Look(phase, mean.value, mean.low, mean.high, fraction, candidate, len(returns), decision)

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 
 from rldistill.core import Acting, DeterministicHead, Policy
+from rldistill.envs.atari import scored
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.vector import VectorEnv
@@ -146,7 +147,8 @@ class Arena:
     def play(self, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
         """One round of freshly seeded environments."""
         if self.env is None:
-            self.env = make(self.task, self.num_envs, seed)
+            # A training's clipping of rewards and ends of episodes are no part of a score.
+            self.env = make(scored(self.task), self.num_envs, seed)
         return play_round(self.env, actor, seed, keep_observations)
 
 

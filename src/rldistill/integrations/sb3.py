@@ -27,7 +27,7 @@ from rldistill.integrations.term import DistillationTerm
 from rldistill.methods.schedules import Schedule, Weaning
 from rldistill.teachers.load import load_teacher
 
-require("stable_baselines3", extra="sb3")
+stable_baselines3 = require("stable_baselines3", extra="sb3")
 
 from stable_baselines3 import A2C, DQN, PPO  # noqa: E402
 from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402

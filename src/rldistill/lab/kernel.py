@@ -1,22 +1,17 @@
 """The inner loops of the simulations, in the part of Python that numba compiles.
 
-This is the only file that imports numba. Without it the same functions run as plain Python, with
-the same results up to rounding, some hundred times slower.
+Without numba the same functions run as plain Python; see rldistill.maths.compiled.
 
 Who calls this: rldistill.lab.simulate (students) and rldistill.lab.teachers (Q-learning).
 """
 
-import importlib
-import importlib.util
 import math
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from rldistill.lab.mdp import END, FloatArray, IntArray, Mdp
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from rldistill.maths.compiled import fast
 
 # Who acts.
 STUDENT: Final = 0
@@ -24,19 +19,6 @@ TEACHER: Final = 1
 UNIFORM: Final = 2
 # Probabilities that a softmax rounds to 0 count as this in a logarithm.
 LEAST: Final = 1e-300
-
-
-def numba_installed() -> bool:
-    """Whether the loops are compiled."""
-    return importlib.util.find_spec("numba") is not None
-
-
-def fast(function: Function) -> Function:
-    """Compile with numba where it is installed; such functions release the interpreter lock."""
-    if not numba_installed():
-        return function
-    numba = importlib.import_module("numba")
-    return cast(Function, numba.njit(nogil=True)(function))
 
 
 class World(NamedTuple):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rldistill.errors import SettingError, did_you_mean
+from rldistill.methods.grown import GROWN
 from rldistill.methods.landscape import GAP, LANDSCAPE
 from rldistill.methods.method import STUDENT, TEACHER, Control, Learning, Method
 from rldistill.methods.neighbours import NEIGHBOURS
@@ -19,8 +20,19 @@ _rusu = Method(
     source=RUSU,
     control=replace(TEACHER, epsilon=0.05),
     loss="kl",
+    # Ten hours at 15 steps/s, and five hundred hours of play.
     memory=540_000,
-    learning=Learning(optimiser="rmsprop", learning_rate=1e-3, batch_size=256, reuse=6.0),
+    published_steps=27_000_000,
+    # 10,000 updates per 54,000 steps, a tenth of both at a time: an hour of pixels need not be held
+    # twice. The paper does not state the size of a batch; DQN's is 32. The last weights count.
+    round_steps=5_400,
+    learning=Learning(
+        optimiser="rmsprop",
+        learning_rate=1e-3,
+        batch_size=32,
+        reuse=1_000 * 32 / 5_400,
+        average=0.0,
+    ),
 )
 _dagger = Method(
     name="dagger",
@@ -64,6 +76,13 @@ ROWS: dict[str, Method] = {
             summary="The teacher acts with epsilon 0.05; squared error on its Q-values.",
             loss="mse",
         ),
+        replace(
+            _rusu,
+            name="rusu-kl-relative",
+            summary="As rusu-kl, with tau a tenth of the teacher's action gap: no scale of Q.",
+            source=RUSU + "; the temperature is ours",
+            teacher_temperature=GAP,
+        ),
         _dagger,
         replace(
             _dagger,
@@ -82,9 +101,12 @@ ROWS: dict[str, Method] = {
         *LANDSCAPE,
         *NEIGHBOURS,
         *OWN_LEARNERS,
+        *GROWN,
     )
 }
 DEFAULT = "on-policy-distill"
+# For trees and rule lists, which no gradient reaches.
+DEFAULT_GROWN = "viper"
 
 
 def get_method(name: str) -> Method:

@@ -101,6 +101,7 @@ LANDSCAPE: Final = (
         summary="Credited with r + gamma V_pi(s') - V_pi(s): the teacher's value shapes.",
         source=PAPER + ", table 1, with V_pi(s) as in the text: the printed V_pi_theta(s) does not "
         "telescope",
+        teacher_temperature=Temperature(),
         credit=Credit(reward=1.0, shaping=1.0),
     ),
     replace(
@@ -108,6 +109,7 @@ LANDSCAPE: Final = (
         name="td-teacher-v",
         summary="Each action is credited with r + gamma V_pi(s') alone.",
         source=PAPER + ", proposition 3 (TD + V_pi)",
+        teacher_temperature=Temperature(),
         credit=Credit(reward=1.0, bootstrap=1.0, one_step=True),
     ),
     replace(
@@ -115,6 +117,7 @@ LANDSCAPE: Final = (
         name="td-v0",
         summary="Each action is credited with its own reward alone.",
         source=PAPER + ", figure 5 (TD + V_0)",
+        teacher_temperature=Temperature(),
         credit=Credit(reward=1.0, one_step=True),
     ),
     replace(
@@ -122,6 +125,7 @@ LANDSCAPE: Final = (
         name="baseline",
         summary="No teacher: the policy gradient of the reward (PPO), to compare with.",
         source="Schulman et al. 2017 (arXiv:1707.06347), equation 9",
+        teacher_temperature=Temperature(),
         credit=Credit(reward=1.0),
     ),
 )

@@ -98,7 +98,31 @@ class Prior:
     """
 
 
-LearnerSettings = FeatureRegression | QLearning | Peer | Prior
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growing:
+    """The student is grown anew from the memory in each round, for trees and rule lists.
+
+    Attributes:
+        weighted: a state counts by what a wrong action may cost there: see
+            rldistill.students.tree_targets.
+        rows: with more states in the memory, so many are drawn, with replacement, by weight.
+        kept: trees of earlier rounds that are kept, those that erred least on the states that came
+            after them; at the end they play, by successive halving, for who is judged.
+    """
+
+    weighted: bool
+    rows: int = 100_000
+    kept: int = 16
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.kept < 1:
+            raise SettingError(
+                f"Growing: rows and kept must be at least 1, got {self.rows} and {self.kept}"
+            )
+
+
+LearnerSettings = FeatureRegression | QLearning | Peer | Prior | Growing
 
 
 def regularised(alpha: float, beta: float) -> tuple[float, float]:
@@ -149,6 +173,8 @@ def check_learner(row: "Method") -> None:
         raise SettingError(f"{what} learns from single steps: credit and a gate have no effect")
     if row.memory == 0:
         raise SettingError(f"{what} learns from a memory: memory must be above 0")
+    if isinstance(own, Growing) and row.loss != "nll":
+        raise SettingError(f"{what} fits the teacher's action: its loss is nll; got {row.loss}")
     if isinstance(own, QLearning):
         if row.actions != "discrete" or row.control.student_samples:
             raise SettingError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from rldistill.errors import SettingError
+from rldistill.methods.actor_critic import ActorCritic, check_estimator
 from rldistill.methods.credit import Credit
 from rldistill.methods.learner_settings import LearnerSettings, check_learner
 from rldistill.methods.schedules import ALWAYS, Constant, Schedule, Weaning
@@ -130,49 +131,6 @@ class Gate:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActorCritic:
-    """How a row with credit estimates and follows the gradient.
-
-    Attributes:
-        gamma: discount per environment step; None takes the teacher's own, 0.99 where unknown.
-        lam: lambda of GAE.
-        n_step: n-step returns with the critic as baseline, instead of GAE.
-        clip: PPO's epsilon; 0 leaves the probability ratio alone (with reuse 1 and a batch as large
-            as the round: one plain policy-gradient step).
-        scale_rewards: the reward and the teacher's value count in units of the running deviation of
-            the discounted return, so that they weigh about as much as losses in nats.
-        critic_hidden: widths of the critic's hidden layers.
-        value_weight: of the critic's squared error / 2.
-        value_distillation: of (V_theta - V_pi)^2 / 2, beside the critic's own target.
-        entropy_bonus: of the student's entropy, nats.
-    """
-
-    gamma: float | None = None
-    lam: float = 0.95
-    n_step: int | None = None
-    clip: float = 0.2
-    scale_rewards: bool = True
-    critic_hidden: tuple[int, ...] = (64, 64)
-    value_weight: float = 0.5
-    value_distillation: float = 0.0
-    entropy_bonus: float = 0.0
-
-    def __post_init__(self) -> None:
-        shares = {"lam": self.lam, "gamma": 1.0 if self.gamma is None else self.gamma}
-        for name, share in shares.items():
-            if not 0.0 <= share <= 1.0:
-                raise SettingError(f"ActorCritic: {name} must lie in [0, 1], got {share:g}")
-        for name in ("clip", "value_weight", "value_distillation", "entropy_bonus"):
-            if not getattr(self, name) >= 0.0:
-                raise SettingError(
-                    f"ActorCritic: {name} must be at least 0, got {getattr(self, name):g}"
-                )
-        if self.n_step is not None and self.n_step < 1:
-            raise SettingError(f"ActorCritic: n_step must be at least 1, got {self.n_step}")
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One way to distil.
 
@@ -194,6 +152,8 @@ class Method:
         proximal: the loss is multiplied by max(pi_theta / pi_old, 1 - clip) (PPD).
         actor_critic: settings of rows with credit or a gate.
         learner: settings of the learner of its own that the row needs; None: it needs none.
+        published_steps: environment steps of the paper's own runs, for budgets that are a share of
+            them; None: it names none.
         actions: "discrete" or "continuous" where the row is defined for those alone.
     """
 
@@ -214,6 +174,7 @@ class Method:
     proximal: bool = False
     actor_critic: ActorCritic = ActorCritic()
     learner: LearnerSettings | None = None
+    published_steps: int | None = None
     actions: Literal["any", "discrete", "continuous"] = "any"
 
     def __post_init__(self) -> None:
@@ -235,6 +196,7 @@ class Method:
             )
         if self.is_actor_critic:
             self._check_actor_critic()
+            check_estimator(self)
         elif self.loss is None:
             raise SettingError(f"{self.name}: neither a loss nor a credit: nothing to learn from")
         self._check_effects()
@@ -246,8 +208,15 @@ class Method:
             "loss_weight": self.loss_weight != ALWAYS and self.loss is None,
             "proximal": self.proximal and not self.is_actor_critic,
             "actor_critic": self.actor_critic != ActorCritic() and not self.is_actor_critic,
+            "teacher_temperature": self.teacher_temperature != Temperature()
+            and self.loss is None
+            and not (self.credit is not None and self.credit.log_teacher > 0.0),
         }
-        without = {"js_beta": "the loss js", "loss_weight": "a loss"}
+        without = {
+            "js_beta": "the loss js",
+            "loss_weight": "a loss",
+            "teacher_temperature": "a loss or credit for the teacher's log-probability",
+        }
         for name, has_none in idle.items():
             if has_none:
                 what = without.get(name, "credit or a gate")

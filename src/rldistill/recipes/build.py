@@ -14,6 +14,7 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
     given: dict[str, Any] = {} if recipe.method is None else {"method": recipe.method}
     return Settings(
         steps=recipe.steps,
+        scale=recipe.scale,
         until=recipe.until,
         num_envs=recipe.num_envs,
         seed=recipe.seed,

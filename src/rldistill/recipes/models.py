@@ -52,11 +52,12 @@ class Recipe(BaseModel):
     student: str | None = None
     method: str | None = None
     steps: int | None = Field(default=None, ge=1, le=10**12)
+    scale: float | None = None
     until: float | None = None
     num_envs: int | None = Field(default=None, ge=1, le=65_536)
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    backend: Literal["auto", "envpool", "gymnasium", "ale", "minatar"] = "auto"
     env_kwargs: dict[str, Any] = Field(default_factory=dict)
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
@@ -67,12 +68,12 @@ class Recipe(BaseModel):
     data: str | None = None
     out: Path | None = None
 
-    @field_validator("steps", "until", "num_envs", "seed", "fit_critic", mode="before")
+    @field_validator("steps", "scale", "until", "num_envs", "seed", "fit_critic", mode="before")
     @classmethod
     def _refuse_text(cls, value: object, info: ValidationInfo) -> object:
         """Flags come as numbers; in TOML a number has no quotes, and true is not 1."""
         if isinstance(value, str | bool):
-            kind = "float_type" if info.field_name == "until" else "int_type"
+            kind = "float_type" if info.field_name in ("until", "scale") else "int_type"
             raise PydanticCustomError(kind, "not a number")
         return value
 

@@ -9,7 +9,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rldistill.core import CategoricalHead, NetworkPolicy, QValueHead
-from rldistill.envs.names import action_names
 from rldistill.envs.rendered import RenderedEnv
 from rldistill.errors import NotFiniteError
 from rldistill.evaluation.agreement import compare
@@ -57,7 +56,7 @@ class Player:
         self.name, self.env, self._actor = name, env, actor
         self.returned, self.step_count, self.over = 0.0, 0, False
         self._action = ""
-        self._names = action_names(env.info)
+        self._names = env.names.actions
         self._observation = np.zeros(0)
         self.seen: list[Array] = []
         self.taken: list[Array] = []
@@ -126,7 +125,7 @@ def dividing_moments(
         choice_of(head, outputs[steps].numpy(), temperature)[0]
         for head, outputs, temperature in zip(heads, raw, found.temperatures, strict=True)
     ]
-    names = action_names(player.env.info)
+    names = player.env.names.actions
     discrete = isinstance(heads[0], CategoricalHead | QValueHead)
     pictures = _redrawn(player, steps)
     return tuple(

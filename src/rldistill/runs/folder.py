@@ -4,6 +4,7 @@
     recipe.toml          the settings, flags merged in
     metrics.jsonl        one JSON object per line, appended
     student.safetensors  the weights; student.json says what they are
+    following.jsonl      versions of a teacher that moves, and their scores, appended
     verdict.json         is the student as good as its teacher?
     evidence.safetensors the episodes it was judged by, and states on which the two differ
     report.html          all of it on one page
@@ -17,7 +18,6 @@ only the last line of metrics.jsonl may be torn, which reading ignores and appen
 
 import contextlib
 import datetime
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -31,16 +31,14 @@ from rldistill.runs.files import (
     is_scaffolding,
     lock_folder,
     make_folder,
-    parse_object,
     read_json,
     storage_advice,
     to_json,
-    write_all,
 )
+from rldistill.runs.lines import append_line, read_lines
 
 FORMAT = "rldistill run"
 FORMAT_VERSION = 1
-MAX_LINE_BYTES = 2**20  # of metrics.jsonl
 _LIVE = "(a live object: "
 
 
@@ -70,6 +68,10 @@ class RunFolder:
     @property
     def student_json(self) -> Path:
         return self.root / "student.json"
+
+    @property
+    def following_jsonl(self) -> Path:
+        return self.root / "following.jsonl"
 
     @property
     def verdict_json(self) -> Path:
@@ -147,7 +149,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
-        for path in (*made, self.evidence, self.report_html, self.recipe_toml):
+        own = (self.recipe_toml, self.following_jsonl, self.evidence, self.report_html)
+        for path in (*made, *own):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoint, self.events):
             if folder.is_symlink():
@@ -175,61 +178,20 @@ class RunFolder:
         return lock_folder(self.root)
 
     def append_metrics(self, record: Mapping[str, object]) -> None:
-        """Add one line to metrics.jsonl; a line torn by a crash is dropped first.
-
-        Raises:
-            RunFolderError: no space or no permission; the lines before are intact.
-        """
-        line = to_json(record).encode() + b"\n"
-        try:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self.metrics_jsonl, flags, 0o666)
-            try:
-                os.lseek(descriptor, _end_of_whole_lines(descriptor), os.SEEK_SET)
-                write_all(descriptor, line)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise RunFolderError(storage_advice(error, self.metrics_jsonl)) from error
+        """Add one line to metrics.jsonl; see append_line."""
+        append_line(self.metrics_jsonl, record)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All records of metrics.jsonl, oldest first; none if the file is missing.
+        """All records of metrics.jsonl, oldest first; see read_lines."""
+        return read_lines(self.metrics_jsonl)
 
-        A last line without its newline was torn by a crash and is left out.
+    def append_following(self, record: Mapping[str, object]) -> None:
+        """Add one line to following.jsonl; see append_line."""
+        append_line(self.following_jsonl, record)
 
-        Raises:
-            RunFolderError: any other line is not a JSON object.
-        """
-        records: list[dict[str, Any]] = []
-        try:
-            with self.metrics_jsonl.open("rb") as file:
-                while (line := file.readline(MAX_LINE_BYTES)).endswith(b"\n"):
-                    where = f"{self.metrics_jsonl}, line {len(records) + 1},"
-                    records.append(parse_object(line, where))
-                if len(line) == MAX_LINE_BYTES:
-                    raise RunFolderError(
-                        f"{self.metrics_jsonl}: line {len(records) + 1} is too long"
-                    )
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise RunFolderError(f"cannot read {self.metrics_jsonl}: {error.strerror}") from error
-        return records
-
-
-def _end_of_whole_lines(descriptor: int) -> int:
-    """Cut what follows the last newline; return the length that is left, in bytes."""
-    end = size = os.lseek(descriptor, 0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - 65536)
-        os.lseek(descriptor, start, os.SEEK_SET)
-        newline = os.read(descriptor, end - start).rfind(b"\n")
-        end = start if newline < 0 else start + newline + 1
-        if newline >= 0:
-            break
-    if end < size:
-        os.ftruncate(descriptor, end)
-    return end
+    def read_following(self) -> list[dict[str, Any]]:
+        """All records of following.jsonl, oldest first; see read_lines."""
+        return read_lines(self.following_jsonl)
 
 
 def _read_mark(root: Path) -> str:

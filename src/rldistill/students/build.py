@@ -8,30 +8,27 @@ from gymnasium import spaces
 
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
 from rldistill.errors import TaskError
-from rldistill.students.mlp import Mlp, num_parameters, output_sizes
-from rldistill.students.specs import MlpSpec, parse_spec
-
-# The default student has at most one part in this many of its teacher's acting parameters.
-SHARE_OF_TEACHER = 10
-SMALLEST_WIDTH = 4
+from rldistill.students.families import StudentSpec, family_of, parse_spec, require_family
+from rldistill.students.mlp import Mlp
+from rldistill.students.specs import MlpSpec
 
 
 def make_student(
-    spec: str | MlpSpec,
+    spec: str | StudentSpec,
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
     like: Head | None = None,
 ) -> NetworkPolicy:
-    """Build an untrained student.
+    """Build an untrained student of any family.
 
     Args:
-        spec: for example "mlp:32,32"; see parse_spec.
-        observation_space: a Box [O].
+        spec: for example "mlp:32,32"; docs/students.md lists the families.
+        observation_space: a Box.
         action_space: Discrete, or a flat Box.
         like: the teacher's head; the student's distribution is of the same family.
 
     Returns:
-        A policy whose .module is a plain torch module [B, O] -> [B, outputs].
+        A policy whose .module is a plain torch module [B, ...] -> [B, outputs].
 
     Raises:
         SettingError: the spec cannot be read.
@@ -42,13 +39,15 @@ def make_student(
     484
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
-    if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
+    family = require_family(parsed)
+    if not isinstance(observation_space, spaces.Box) or not observation_space.shape:
         raise TaskError(
-            f"an MLP student needs flat observations [O]; this task has {observation_space}"
+            "a student needs observations that are a Box with at least one axis; this task has "
+            f"{observation_space}"
         )
     head = head_for(action_space, like)
-    module = Mlp(parsed, observation_space.shape[0], head)
-    count = num_parameters(module)
+    module = family.build(parsed, observation_space, head)
+    count = family.count(module)
     info = PolicyInfo(
         name=str(parsed),
         framework="rldistill",
@@ -61,30 +60,16 @@ def make_student(
 
 
 def another_like(student: NetworkPolicy) -> NetworkPolicy:
-    """An MLP on the same device with the same inputs and head, and random weights of its own.
+    """A network on the same device with the same inputs and head, and random weights of its own.
 
-    It has the layers of an MLP student; beside a live module, two of 64.
+    It has the layers of a student made from a spec; beside a live module, it is an MLP of two
+    layers of 64.
     """
-    old = student.module
-    spec = old.spec if isinstance(old, Mlp) else MlpSpec(hidden=(64, 64))
-    module = Mlp(spec, math.prod(student.info.observation_shape), student.info.head)
-    info = replace(student.info, name=str(spec), fingerprint="", source="", notes=())
+    family = family_of(student.module)
+    if family is not None:
+        module = family.fresh(student.module)
+    else:
+        num_inputs = math.prod(student.info.observation_shape)
+        module = Mlp(MlpSpec(hidden=(64, 64)), num_inputs, student.info.head)
+    info = replace(student.info, name=str(module.spec), fingerprint="", source="", notes=())
     return NetworkPolicy(module.to(student.device), info)
-
-
-def default_spec(num_inputs: int, head: Head, teacher_parameters: int) -> MlpSpec:
-    """Two equal hidden layers with at most a tenth of the teacher's acting parameters.
-
-    The largest width w with w (O + 1) + w (w + 1) + n (w + 1) + s <= teacher_parameters / 10,
-    where n is the width of the last layer and s counts the parameters beside the layers (a
-    Gaussian policy's log standard deviations). Never below 4 wide, whatever the teacher.
-
-    >>> from rldistill.core import CategoricalHead
-    >>> str(default_spec(8, CategoricalHead(4), 4996))
-    'mlp:16,16'
-    """
-    n, s = output_sizes(head)
-    b, c = num_inputs + 2 + n, n + s - teacher_parameters // SHARE_OF_TEACHER
-    # Exact in integers: w = floor((-b + sqrt(b^2 - 4 c)) / 2), and b >= 0.
-    width = (math.isqrt(max(b * b - 4 * c, 0)) - b) // 2
-    return MlpSpec(hidden=(max(width, SMALLEST_WIDTH),) * 2)

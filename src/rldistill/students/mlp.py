@@ -1,24 +1,25 @@
-"""MLP students: plain modules from observations [B, O] to the raw outputs of a head."""
+"""MLP students: plain modules from observations [B, ...], flattened, to the outputs of a head."""
 
 import copy
 import math
-from typing import final
+from collections.abc import Mapping
+from typing import Any, final
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
-from rldistill.core import (
-    DeterministicHead,
-    GaussianHead,
-    Head,
-    SquashedGaussianHead,
+from rldistill.core import Head
+from rldistill.errors import NotFiniteError, SettingError, ShapeError
+from rldistill.students.outputs import (
+    Initialiser,
+    new_log_std,
+    output_sizes,
+    raw_outputs,
+    scale_linear,
 )
-from rldistill.errors import NotFiniteError, ShapeError
-from rldistill.maths import gaussian
 from rldistill.students.specs import ACTIVATIONS, MlpSpec
 
-# A squashed Gaussian's log standard deviation is kept where its density is a number (as SB3 does).
-LOG_STD_RANGE = (-20.0, 2.0)
 # Features whose deviation is below this share of their size are constants: they are only centred.
 CONSTANT_FEATURE = 1e-6
 # Folding loses about 2^-24 of the largest sum over inputs of |weight * mean / std|: 128 keep it
@@ -48,7 +49,7 @@ class InputNormaliser(nn.Module):
         return x if self.clip is None else x.clamp(-self.clip, self.clip)
 
     def fit(self, observations: Tensor) -> None:
-        """Take mean and standard deviation from observations [N, O].
+        """Take mean and standard deviation from observations [N, ...], flattened.
 
         Raises:
             ShapeError: there are no observations.
@@ -58,7 +59,7 @@ class InputNormaliser(nn.Module):
             raise ShapeError("cannot normalise inputs: there are no observations")
         if not bool(observations.isfinite().all()):
             raise NotFiniteError("cannot normalise inputs: an observation is NaN or infinite")
-        x = observations.double()
+        x = observations.flatten(1).double()
         std, mean = torch.std_mean(x, dim=0, correction=0)
         constant = std <= CONSTANT_FEATURE * x.abs().amax(0).clamp(min=1.0)
         self.mean.copy_(mean)
@@ -67,12 +68,7 @@ class InputNormaliser(nn.Module):
 
 @final
 class Mlp(nn.Module):
-    """Input normaliser, hidden layers, and the raw outputs that the head reads.
-
-    A Gaussian student has one learned log standard deviation per action dimension, as PPO's do; a
-    squashed Gaussian one computes it from the state, as SAC's do; a deterministic one squashes its
-    output into the action bounds where they are finite.
-    """
+    """Input normaliser, hidden layers, and the raw outputs that the head reads."""
 
     def __init__(self, spec: MlpSpec, num_inputs: int, head: Head) -> None:
         super().__init__()
@@ -81,21 +77,12 @@ class Mlp(nn.Module):
         self.num_inputs = num_inputs
         self.normaliser: InputNormaliser | None = InputNormaliser(num_inputs, spec.clip)
         self.layers = _layers(spec, num_inputs, output_sizes(head)[0])
-        self.log_std: nn.Parameter | None = None
-        if isinstance(head, GaussianHead):
-            self.log_std = nn.Parameter(torch.zeros(len(head.low)))
+        self.log_std = new_log_std(head)
 
     def forward(self, observations: Tensor) -> Tensor:
         x = observations.flatten(1).float()
         out = self.layers(x if self.normaliser is None else self.normaliser(x))
-        if self.log_std is not None:
-            return torch.cat([out, self.log_std.expand_as(out)], -1)
-        if isinstance(self.head, SquashedGaussianHead):
-            mean, log_std = out.chunk(2, -1)
-            return torch.cat([mean, log_std.clamp(*LOG_STD_RANGE)], -1)
-        if isinstance(self.head, DeterministicHead):
-            return _squash_where_bounded(out, self.head)
-        return out
+        return raw_outputs(out, self.head, self.log_std)
 
     def folded(self) -> "Mlp":
         """An equal network whose affine normaliser is folded into the first layer.
@@ -121,14 +108,6 @@ class Mlp(nn.Module):
         return own
 
 
-def _squash_where_bounded(out: Tensor, head: DeterministicHead) -> Tensor:
-    low, high = out.new_tensor(head.low), out.new_tensor(head.high)
-    bounded = low.isfinite() & high.isfinite()
-    # Finite stand-ins: where() alone would pass a NaN gradient from the branch it does not take.
-    low, high = (torch.where(bounded, bound, 0.0) for bound in (low, high))
-    return torch.where(bounded, gaussian.squash(out, low, high), out)
-
-
 def num_parameters(module: nn.Module) -> int:
     """Numbers needed to act: parameters, plus the statistics of a normaliser that is kept."""
     kept = [
@@ -139,33 +118,59 @@ def num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters()) + sum(kept)
 
 
-def output_sizes(head: Head) -> tuple[int, int]:
-    """Width of the last layer, and how many parameters beside the layers an Mlp with this head has.
-
-    >>> output_sizes(GaussianHead((-1.0, -1.0), (1.0, 1.0)))
-    (2, 2)
-    """
-    if isinstance(head, GaussianHead):
-        return len(head.low), len(head.low)
-    return head.num_outputs, 0
-
-
 def _layers(spec: MlpSpec, num_inputs: int, num_outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    width = num_inputs
+    width, initialiser = num_inputs, Initialiser(spec.init)
     for hidden in spec.hidden:
-        layers.append(_linear(width, hidden, math.sqrt(2.0), spec.init))
+        layers.append(initialiser.hidden(nn.Linear(width, hidden)))
         if spec.layer_norm:
             layers.append(nn.LayerNorm(hidden))
         layers.append(ACTIVATIONS[spec.activation]())
         width = hidden
-    layers.append(_linear(width, num_outputs, 0.01, spec.init))
+    layers.append(initialiser.last(nn.Linear(width, num_outputs)))
     return nn.Sequential(*layers)
 
 
-def _linear(num_inputs: int, num_outputs: int, gain: float, init: str) -> nn.Linear:
-    layer = nn.Linear(num_inputs, num_outputs)
-    if init == "orthogonal":
-        nn.init.orthogonal_(layer.weight, gain)
-        nn.init.zeros_(layer.bias)
-    return layer
+def build(spec: MlpSpec, observation_space: spaces.Box, head: Head) -> Mlp:
+    """An untrained MLP for a box of any shape."""
+    return Mlp(spec, math.prod(observation_space.shape), head)
+
+
+def fresh(network: Mlp) -> Mlp:
+    """An untrained MLP with the spec, inputs and head of another."""
+    return Mlp(network.spec, network.num_inputs, network.head)
+
+
+def fit_inputs(network: Mlp, observations: Tensor) -> None:
+    """Fit the normaliser; a finished student has none: its weights already see raw observations."""
+    if network.normaliser is not None:
+        network.normaliser.fit(observations)
+
+
+def scale_outputs(network: Mlp, factor: float) -> None:
+    """Multiply the raw outputs of a head without log standard deviations by a number, in place."""
+    scale_linear(network.layers[-1], factor)
+
+
+def details(network: Mlp) -> dict[str, Any]:
+    """What a saved MLP needs to be known of it beside its spec."""
+    return {"normaliser": network.normaliser is not None}
+
+
+def empty(
+    spec: MlpSpec, observation_shape: tuple[int, ...], head: Head, record: Mapping[str, Any]
+) -> Mlp:
+    """The MLP of a student.json, on the meta device.
+
+    Raises:
+        SettingError: the record does not say whether there is a normaliser.
+    """
+    if not isinstance(kept := record.get("normaliser"), bool):
+        raise SettingError("normaliser is missing or is not what it should be")
+    with torch.device("meta"):
+        network = Mlp(spec, math.prod(observation_shape), head)
+    if network.normaliser is not None and kept:
+        network.normaliser.stays = True
+    else:
+        network.normaliser = None
+    return network

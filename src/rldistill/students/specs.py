@@ -1,4 +1,4 @@
-"""Student specs: the short text that names a network, such as "mlp:32,32" or "mlp:64,64,relu"."""
+"""Specs of MLPs: the short text that names one, such as "mlp:32,32" or "mlp:64,64,relu"."""
 
 import math
 import re
@@ -19,10 +19,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
 }
 INITS = ("orthogonal", "torch")
-FAMILIES = ("mlp",)
 LARGEST_WIDTH = 65_536
 MOST_LAYERS = 64
-LONGEST_SPEC = 1000
 # Nine digits are far too wide already; more could be made slow to read.
 _WIDTH = re.compile(r"-?[0-9]{1,9}")
 
@@ -83,33 +81,35 @@ class MlpSpec:
         return "mlp:" + ",".join(words)
 
 
-def parse_spec(text: str) -> MlpSpec:
-    """Read a student spec: mlp:WIDTH,...[,ACTIVATION][,layernorm][,init=NAME][,clip=NUMBER].
+def parse_mlp(name: str, rest: str) -> MlpSpec:
+    """Read mlp:WIDTH,...[,ACTIVATION][,layernorm][,init=NAME][,clip=NUMBER], without its "mlp:".
+
+    The name linear stands for mlp:linear.
 
     Raises:
-        SettingError: unknown family or word (near names are given), a width below 1, or a setting
-            that is given twice or has no effect.
+        SettingError: unknown word (near names are given), a width below 1, or a setting that is
+            given twice or has no effect.
 
-    >>> parse_spec("mlp:64,32,relu").hidden
+    >>> parse_mlp("mlp", "64,32,relu").hidden
     (64, 32)
-    >>> str(parse_spec("mlp:linear"))
+    >>> str(parse_mlp("mlp", "linear"))
+    'mlp:linear'
+    >>> str(parse_mlp("linear", ""))
     'mlp:linear'
     """
-    if len(text) > LONGEST_SPEC:
-        raise SettingError(f"student {text!r:.80}: a spec has at most {LONGEST_SPEC} characters")
-    family, colon, rest = text.strip().partition(":")
-    if family not in FAMILIES:
-        raise SettingError(
-            f"student {text!r:.80}: unknown family {family!r:.40}; known: {', '.join(FAMILIES)}."
-            + did_you_mean(family[:40], FAMILIES)
-        )
-    words = [word.strip() for word in rest.split(",")] if rest.strip() else []
-    if not colon or not words:
-        raise SettingError(f"student {text!r}: give the hidden widths, for example mlp:32,32")
-    try:
-        return _spec(words)
-    except SettingError as error:
-        raise SettingError(f"student {text!r:.80}: {error}") from None
+    words = ["linear", *split_words(rest)] if name == "linear" else split_words(rest)
+    if not words:
+        raise SettingError(f"give the hidden widths, for example {name}:32,32")
+    return _spec(words)
+
+
+def split_words(rest: str) -> list[str]:
+    """The words of a spec, which commas part.
+
+    >>> split_words("8, relu")
+    ['8', 'relu']
+    """
+    return [word.strip() for word in rest.split(",")] if rest.strip() else []
 
 
 def _spec(words: list[str]) -> MlpSpec:

@@ -5,12 +5,12 @@ user's own is saved by its weights and the name of that class, and read back int
 """
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
@@ -21,11 +21,11 @@ from rldistill.errors import (
     RunFolderError,
     SettingError,
     ShapeError,
+    TaskError,
     TeacherFileError,
 )
 from rldistill.runs import atomic_write, live_object, read_json, to_json
-from rldistill.students.mlp import Mlp, num_parameters
-from rldistill.students.specs import MlpSpec, parse_spec
+from rldistill.students.families import family_of, parse_spec, require_family
 from rldistill.students.weights import differences, num_numbers, serialise
 
 FORMAT = 1
@@ -33,6 +33,7 @@ WEIGHTS, CARD = "student.safetensors", "student.json"
 # The header of a safetensors file, beside the numbers.
 LARGEST_HEADER = 1 << 20
 MOST_INPUTS = 1 << 24
+MOST_AXES = 8
 # Of a student whose architecture the file does not tell.
 LARGEST_WEIGHTS = 1 << 32
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +44,7 @@ _CLASS = re.compile(r"[\w.<>() -]{1,200}")
 def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> None:
     """Write student.safetensors and student.json into folder, each atomically.
 
-    The normaliser of an MLP is folded into the weights where it is affine. The JSON names the
+    What a family folds is folded: an MLP's normaliser, where it is affine. The JSON names the
     sha256 of the weights, so that a pair torn apart by a crash between the two writes is seen when
     it is read.
 
@@ -55,12 +56,13 @@ def save_student(student: NetworkPolicy, folder: Path, card: dict[str, Any]) -> 
         RunFolderError: the folder is not writable or the disk is full; the old pair is intact.
     """
     network = student.module
-    if isinstance(network, Mlp):
-        network = network.folded()
+    family = family_of(network)
+    if family is not None:
+        network = family.fold(network)
         what: dict[str, Any] = {
             "architecture": str(network.spec),
-            "normaliser": network.normaliser is not None,
-            "parameters": num_parameters(network),
+            **family.details(network),
+            "parameters": family.count(network),
         }
     else:
         name = re.sub(r"[^\w.<>() -]", "_", student.info.name)[:200]
@@ -107,7 +109,7 @@ def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
     card = _read_card(folder / CARD)
     network = _network_for(card, module, path)
     tensors = _read_tensors(folder, card, network)
-    buffers = {name for name, _ in network.named_buffers()} if card.spec is None else set[str]()
+    buffers = {name for name, _ in network.named_buffers()} if card.is_live else set[str]()
     for name, tensor in tensors.items():
         # A buffer of a module of others may be infinite on purpose, as masks are.
         wrong = tensor.isnan() if name in buffers else ~tensor.isfinite()
@@ -115,8 +117,11 @@ def load_student(path: Path, module: nn.Module | None = None) -> NetworkPolicy:
             raise NotFiniteError(f"{folder}: weight {name} holds NaN or infinity")
     if module is None:
         network.to_empty(device="cpu")
-    network.load_state_dict(tensors)
-    count = num_parameters(network) if isinstance(network, Mlp) else num_numbers(network)
+    try:
+        network.load_state_dict(tensors)
+    except ShapeError as error:
+        raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
+    count = num_numbers(network) if card.is_live else require_family(network).count(network)
     info = PolicyInfo(
         name=card.name,
         framework="rldistill",
@@ -137,40 +142,37 @@ def _network_for(card: "_Card", module: nn.Module | None, path: Path) -> nn.Modu
         TeacherFileError: the card does not tell the architecture, and no module is given.
         SettingError: it does, and one is.
     """
-    if card.spec is None and module is None:
+    if card.network is None and module is None:
         raise TeacherFileError(
             f"{path}: its student is a {card.name}, a live object of the Python program that made "
             "it; only its weights are here, and files and the command line cannot make a network "
             f"of them. In Python: load_policy({str(path)!r}, module=...) with such a {card.name}"
         )
-    if card.spec is not None and module is not None:
+    if card.network is not None and module is not None:
         raise SettingError(
-            f"module has no effect: {path} holds a {card.spec}, which is made without one"
+            f"module has no effect: {path} holds a {card.name}, which is made without one"
         )
-    return card.empty_mlp(card.spec) if card.spec is not None else module or nn.Identity()
+    return card.network or module or nn.Identity()
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Card:
-    """What student.json says of the network, every field checked; spec None: a class of others."""
+    """What student.json says of the network, every field checked.
+
+    network is that of the spec, without any memory for its weights, however large the card says it
+    is; None where the student is of a class of others.
+    """
 
     name: str
-    spec: MlpSpec | None
+    network: nn.Module | None
     observation_shape: tuple[int, ...]
     head: Head
-    normaliser: bool
     sha256: str
 
-    def empty_mlp(self, spec: MlpSpec) -> Mlp:
-        """The network without any memory for its weights, however large the card says it is."""
-        with torch.device("meta"):
-            module = Mlp(spec, self.observation_shape[0], self.head)
-        if module.normaliser is not None and self.normaliser:
-            module.normaliser.stays = True
-        else:
-            module.normaliser = None
-        return module
+    @property
+    def is_live(self) -> bool:
+        return self.network is None
 
 
 def _read_card(path: Path) -> _Card:
@@ -186,51 +188,51 @@ def _read_card(path: Path) -> _Card:
         )
     try:
         return _card(record)
-    except SettingError as error:
+    except (SettingError, TaskError) as error:
         raise TeacherFileError(f"{path} is damaged: {error}") from error
 
 
 def _card(record: dict[str, Any]) -> _Card:
     match record:
         case {
-            "own_class": str(name),
             "observation_shape": [*shape],
             "head": head,
             "weights_sha256": str(sha256),
-        } if _CLASS.fullmatch(name) and _is_shape(shape) and _SHA256.fullmatch(sha256):
+        } if _is_shape(shape) and _SHA256.fullmatch(sha256):
+            name, network = _network_of(record, tuple(shape), head_from_json(head))
             return _Card(
                 name=name,
-                spec=None,
+                network=network,
                 observation_shape=tuple(shape),
                 head=head_from_json(head),
-                normaliser=False,
-                sha256=sha256,
-            )
-        case {
-            "architecture": str(architecture),
-            "observation_shape": [num_inputs],
-            "head": head,
-            "normaliser": bool(normaliser),
-            "weights_sha256": str(sha256),
-        } if _is_shape([num_inputs]) and _SHA256.fullmatch(sha256):
-            spec = parse_spec(architecture)
-            return _Card(
-                name=str(spec),
-                spec=spec,
-                observation_shape=(num_inputs,),
-                head=head_from_json(head),
-                normaliser=normaliser,
                 sha256=sha256,
             )
         case _:
             raise SettingError(
-                "architecture (or own_class), observation_shape, head, normaliser or "
-                "weights_sha256 is missing or is not what it should be"
+                "observation_shape, head or weights_sha256 is missing or is not what it should be"
             )
 
 
+def _network_of(
+    record: dict[str, Any], shape: tuple[int, ...], head: Head
+) -> tuple[str, nn.Module | None]:
+    """The student's name, and the network of its spec; None for a class of others."""
+    match record:
+        case {"own_class": str(name)} if _CLASS.fullmatch(name):
+            return name, None
+        case {"architecture": str(text)} if "own_class" not in record:
+            spec = parse_spec(text)
+            return str(spec), require_family(spec).empty(spec, shape, head, record)
+        case _:
+            raise SettingError("architecture (or own_class) is missing or is not what it should be")
+
+
 def _is_shape(sizes: list[Any]) -> bool:
-    return bool(sizes) and all(type(n) is int and 1 <= n <= MOST_INPUTS for n in sizes)
+    return (
+        0 < len(sizes) <= MOST_AXES
+        and all(type(n) is int and 1 <= n <= MOST_INPUTS for n in sizes)
+        and math.prod(sizes) <= MOST_INPUTS
+    )
 
 
 def _read_tensors(folder: Path, card: _Card, module: nn.Module) -> dict[str, Tensor]:
@@ -238,22 +240,22 @@ def _read_tensors(folder: Path, card: _Card, module: nn.Module) -> dict[str, Ten
     expected: dict[str, Tensor] = module.state_dict()
     # A module of others says nothing of the size of a file that is not for it: read, then compare.
     sizes = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
-    most = LARGEST_HEADER + sizes if card.spec is not None else LARGEST_WEIGHTS
+    most = LARGEST_WEIGHTS if card.is_live else LARGEST_HEADER + sizes
     weights = _read_weights(folder, card.sha256, most)
     try:
         tensors = load_tensors(weights)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise TeacherFileError(f"{folder}: {WEIGHTS} is damaged: {error}") from error
     different = differences(tensors, expected)
-    if different and card.spec is None:
+    if different and card.is_live:
         raise ShapeError(
             f"{folder}: the weights saved there, of a {card.name}, do not fit the module given, "
             f"a {type(module).__name__}: {different}"
         )
     if different:
         raise TeacherFileError(
-            f"{folder}: the weights are not those of a {card.spec} with "
-            f"{card.observation_shape[0]} inputs and {card.head.num_outputs} outputs, as {CARD} "
+            f"{folder}: the weights are not those of a {card.name} that sees observations "
+            f"{list(card.observation_shape)} and gives {card.head.num_outputs} outputs, as {CARD} "
             "says"
         )
     return tensors

@@ -88,10 +88,11 @@ class ExplorationStd(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         mean = self.mean(latent)
-        variance = latent.square() @ self._std().square() + EPSILON
+        variance = latent.square() @ self.std().square() + EPSILON
         return torch.cat([mean, 0.5 * variance.log().expand_as(mean)], -1)
 
-    def _std(self) -> Tensor:
+    def std(self) -> Tensor:
+        """[L, D] or [L, 1], the standard deviation of each weight of the noise."""
         if not self.use_expln:
             return self.log_std.exp()
         above = (self.log_std.clamp(min=0.0) + EPSILON).log1p() + 1.0

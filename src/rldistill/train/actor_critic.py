@@ -183,13 +183,21 @@ def minibatches(
 
 
 def require_value(teacher: NetworkPolicy, method: Method) -> None:
-    """Refuse a teacher without a value that can be compared with rewards, where a row needs one.
+    """Refuse a teacher without a value that can be compared with the row's, where it needs one.
 
     Raises:
-        SettingError: it has none, or its unit is unknown.
+        SettingError: it has none, its unit is unknown, or it has another discount than the row.
     """
     units = teacher.info.value_units
-    if not method.needs_teacher_value or units == "raw":
+    if not method.needs_teacher_value:
+        return
+    if units == "raw":
+        own, theirs = method.actor_critic.gamma, teacher.info.gamma
+        if own is not None and theirs is not None and own != theirs:
+            raise SettingError(
+                f"{method.name} compares values of gamma {own:g} with the teacher's, which are of "
+                f"gamma {theirs:g}; leave gamma out, or --fit-critic STEPS learns values of {own:g}"
+            )
         return
     found = "has no value function" if units == "none" else f"has values in {units} units"
     raise SettingError(

@@ -9,7 +9,7 @@ from torch import Tensor
 from rldistill.core import NetworkPolicy
 from rldistill.data.latest import LatestRound
 from rldistill.methods.learner_settings import Peer
-from rldistill.methods.method import Method
+from rldistill.methods.method import Method, Temperature
 from rldistill.methods.rewards import LARGEST_GATE
 from rldistill.methods.schedules import ALWAYS
 from rldistill.methods.terms import Alignment
@@ -50,7 +50,8 @@ class DualLearner:
     ) -> None:
         settings = method.learner
         assert isinstance(settings, Peer)
-        alone = replace(method, loss=None, loss_weight=ALWAYS, learner=None)
+        plain = replace(method, learner=None, teacher_temperature=Temperature())
+        alone = replace(plain, loss=None, loss_weight=ALWAYS)
         led = replace(method, learner=None)
         peer = another_like(student)
         self.alignment = alignment

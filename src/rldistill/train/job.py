@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.latest import LatestRound
+from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
@@ -23,9 +24,10 @@ from rldistill.methods.terms import (
     needs_action_gap,
     num_floored,
 )
+from rldistill.rollout.collect import label
 from rldistill.rollout.control import Randomness
 from rldistill.runs import live_object
-from rldistill.students.mlp import Mlp
+from rldistill.students.families import family_of
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
 from rldistill.train.fit_critic import CriticFit
@@ -61,6 +63,7 @@ class Job:
         critic: the teacher's value, fitted before the first round; None: nothing is to be fitted.
         unjudged: why there is no verdict, where there is no prover.
         recent: returns of the latest training episodes, for weights that depend on them.
+        following: what is followed, where the teacher moves.
     """
 
     settings: Settings
@@ -82,6 +85,7 @@ class Job:
     critic: CriticFit | None = None
     unjudged: str = UNJUDGED
     recent: RecentReturns = field(default_factory=RecentReturns)
+    following: str = ""
 
     def round_steps(self) -> int:
         """Steps of the next round: the row's own, or what is left."""
@@ -119,9 +123,27 @@ class Job:
                 self.memory.clear()
             self.memory.put(batch.trajectory)
             return
+        if batch.teacher is not None and batch.teacher.info != self.teacher_info:
+            self.change_teacher(batch.teacher, self.outputs_of(batch)[batch.valid])
         if self.settings.row.memory == 0 and self.settings.data is None:
             self.memory.clear()
         self.memory.add(batch.observations, batch.teacher_raw, batch.valid)
+
+    def change_teacher(self, teacher: NetworkPolicy, outputs: Tensor) -> None:
+        """Learn from another version of the teacher: what is stored is labelled anew.
+
+        Args:
+            teacher: the version.
+            outputs: its raw outputs [N, ...] in the latest states, for a relative temperature.
+        """
+        assert isinstance(self.memory, Replay), "prepare_following() refuses other rows"
+        self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
+        self.teacher_info = teacher.info
+        if needs_action_gap(self.settings.row, teacher.info.head) and len(outputs) > 0:
+            self.state.action_gap = mean_action_gap(outputs)
+            self.restore_alignment()
+        if self.prover is not None:
+            self.prover.change_teacher(teacher)
 
     def weigh(self, batch: Labelled) -> None:
         """Set this round's weight of the loss."""
@@ -182,14 +204,14 @@ class Job:
     def saved_student(self) -> NetworkPolicy:
         """The student read back from the run folder; a live one into a copy of its module."""
         module = self.learner.tested.module
-        rebuilt = None if isinstance(module, Mlp) else copy.deepcopy(module).cpu()
+        rebuilt = copy.deepcopy(module).cpu() if family_of(module) is None else None
         return load_student(self.keeper.folder.root, rebuilt)
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be taken over."""
         return {
             "task": self.task_json(),
-            "teacher": self.teacher_info.fingerprint,
+            "teacher": self.following or self.teacher_info.fingerprint,
             "student": self.learner.student.info.name,
             "method": self.settings.row.name,
             "seed": self.settings.seed,

@@ -13,7 +13,7 @@ from rldistill.data.transitions import Transitions
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
-from rldistill.students.mlp import Mlp
+from rldistill.students.families import family_of
 from rldistill.train.critic import Critic
 from rldistill.train.stepper import Stepper
 
@@ -162,14 +162,15 @@ class PerStateLearner(OneStudent):
 
 
 def fit_normalisers(stepper: Stepper, observations: Tensor) -> None:
-    """Fit the input normalisers of student, average and critic on observations [N, O].
+    """Fit the input normalisers of student, average and critic on observations [N, ...].
 
-    A finished student has none any more: its weights already see raw observations. Neither has a
-    live module: what it does with its inputs is its maker's choice.
+    A live module has none: what it does with its inputs is its maker's choice.
     """
-    for network in (stepper.student.module, stepper.tested.module, stepper.critic):
-        if isinstance(network, (Mlp, Critic)) and network.normaliser is not None:
-            network.normaliser.fit(observations)
+    for network in (stepper.student.module, stepper.tested.module):
+        if (family := family_of(network)) is not None:
+            family.fit_inputs(network, observations)
+    if isinstance(stepper.critic, Critic):
+        stepper.critic.normaliser.fit(observations)
 
 
 def finite_loss(loss: float, stepper: Stepper) -> float:

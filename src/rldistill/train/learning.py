@@ -7,7 +7,7 @@ from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.transitions import Transitions
 from rldistill.errors import SettingError
-from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
+from rldistill.methods.learner_settings import FeatureRegression, Growing, Peer, Prior, QLearning
 from rldistill.methods.method import LAST_ROUND, Method
 from rldistill.methods.schedules import Weaning
 from rldistill.methods.terms import Alignment
@@ -15,6 +15,7 @@ from rldistill.train.actor_critic import ActorCriticLearner
 from rldistill.train.distral import DistralLearner
 from rldistill.train.dual import DualLearner
 from rldistill.train.experience import GAMMA
+from rldistill.train.fit import GrowingLearner
 from rldistill.train.learners import Learner, Memory, PerStateLearner
 from rldistill.train.mimic import FeatureTeacher, MimicLearner
 from rldistill.train.qlearn import QLearner
@@ -91,6 +92,8 @@ def make_learner(
         )
     if not row.is_actor_critic and row.learner is None:
         return PerStateLearner(student, alignment, row.learning, generator)
+    if isinstance(row.learner, Growing):
+        return GrowingLearner(student, row.learner, alignment, generator)
     if teacher is None:
         raise SettingError(
             f"{row.name} learns from what the student does, so it needs a teacher and an "

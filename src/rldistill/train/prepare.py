@@ -30,6 +30,7 @@ from rldistill.train.request import (
     choose_threads,
     make_task,
     open_folder,
+    with_method,
 )
 from rldistill.train.sources import (
     DatasetSource,
@@ -44,7 +45,7 @@ from rldistill.train.students import Chosen, choose_student
 # The first look at a student comes after this many environment steps.
 FIRST_LOOK = 16_384
 # Environments stepped together, where the settings do not say: many where C++ steps them.
-NUM_ENVS = {"envpool": 64, "gymnasium": 16}
+NUM_ENVS = {"envpool": 64, "gymnasium": 16, "ale": 64, "minatar": 64}
 
 
 @final
@@ -73,6 +74,7 @@ def prepare(request: Request) -> Job:
         SettingError, TaskError, TeacherFileError, DatasetError, RunFolderError, MissingExtraError:
             what is wrong with the request.
     """
+    request = with_method(request)
     settings, row = request.settings, request.settings.row
     device = choose_device(settings.device)
     torch.manual_seed(settings.seed)

@@ -15,7 +15,7 @@ from rldistill.maths.returns import Outcomes
 from rldistill.methods.learner_settings import QLearning
 from rldistill.methods.method import Method
 from rldistill.methods.terms import Alignment
-from rldistill.students.mlp import Mlp
+from rldistill.students.families import family_of, require_family
 from rldistill.train.critic import ReturnScale
 from rldistill.train.learners import Memory, finite_loss, fit_normalisers
 from rldistill.train.stepper import Stepper
@@ -56,7 +56,7 @@ class QLearner:
         """
         settings, num_actions = method.learner, student.info.head.num_outputs
         assert isinstance(settings, QLearning)
-        if not isinstance(student.module, Mlp):
+        if family_of(student.module) is None:
             raise SettingError(
                 f"{method.name} needs a student made from a spec, such as 'mlp:64,64', whose "
                 f"outputs it can scale; got the live module {student.info.name}"
@@ -91,9 +91,7 @@ class QLearner:
         """A copy of the running average, its Q-values in raw reward."""
         average = self._stepper.tested
         module = copy.deepcopy(average.module).requires_grad_(False)
-        assert isinstance(module, Mlp), "choose_student makes no other"
-        for tensor in module.layers[-1].parameters():
-            tensor.mul_(self._scale.value)
+        require_family(module).scale_outputs(module, self._scale.value)
         return NetworkPolicy(module, average.info)
 
     @property

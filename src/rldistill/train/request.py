@@ -6,11 +6,14 @@ from typing import Any, final
 
 import torch
 
-from rldistill.core import PolicyInfo
+from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import SettingError
+from rldistill.methods.catalogue import DEFAULT, DEFAULT_GROWN, ROWS
+from rldistill.methods.learner_settings import Growing
 from rldistill.runs import RunFolder, default_run_path
+from rldistill.students.families import is_grown, parse_spec
 from rldistill.train.settings import Settings
 
 # Nets up to this many parameters are faster on one thread: a batch is too little work to share.
@@ -45,6 +48,29 @@ class Request:
                 "task has no effect without a teacher: recorded labels are learnt from and nothing "
                 "is played"
             )
+
+
+def with_method(request: Request) -> Request:
+    """The request with the default row of its kind of student, where it names none.
+
+    Raises:
+        SettingError: the student's spec cannot be read, or its kind cannot learn by the row named.
+    """
+    student, settings = request.student, request.settings
+    thing = student.module if isinstance(student, NetworkPolicy) else student
+    grown = is_grown(parse_spec(thing) if isinstance(thing, str) else thing)
+    if settings.method is None:
+        settings = replace(settings, method=DEFAULT_GROWN if grown else DEFAULT)
+    row = settings.row
+    if grown != isinstance(row.learner, Growing):
+        rows = ", ".join(name for name, r in ROWS.items() if isinstance(r.learner, Growing))
+        raise SettingError(
+            f"{row.name} trains by gradients, and a tree or rule list has none: choose {rows}"
+            if grown
+            else f"{row.name} grows trees and rule lists: choose a student such as tree:64, "
+            f"linear-tree:16 or rules:8, or another row, such as {DEFAULT}"
+        )
+    return replace(request, settings=settings)
 
 
 def make_task(task: TaskSource, settings: Settings) -> TaskSpec:

@@ -20,9 +20,12 @@ class Settings:
     """How to distil; every field has a default.
 
     Attributes:
-        method: a row's name, or a Method of one's own.
+        method: a row's name, or a Method of one's own. None: viper for a student that is grown,
+            such as a tree, else on-policy-distill.
         steps: environment steps, summed over environments, after which training ends at the latest;
             with data, rows of it, repeats counted. None: 1,000,000.
+        scale: steps as a share of those of the row's paper, in place of steps; for rows that name
+            them.
         until: end as soon as the student is shown to hold this fraction of its teacher's return.
             None: 0.95 where steps is None too; otherwise train for all steps and judge at the end.
         num_envs: environments stepped together; None: 64 where they are vectorised in C++, else 16.
@@ -45,8 +48,9 @@ class Settings:
         command: the command line, recorded in the run folder.
     """
 
-    method: str | Method = DEFAULT
+    method: str | Method | None = None
     steps: int | None = None
+    scale: float | None = None
     until: float | None = None
     num_envs: int | None = None
     seed: int = 0
@@ -72,6 +76,7 @@ class Settings:
             raise SettingError(f"until must lie in (0, 1], got {self.until:g}")
         if self.steps is not None and self.steps < 1:
             raise SettingError(f"steps must be at least 1, got {self.steps}")
+        self._check_scale()
         if self.fit_critic is not None and self.fit_critic < 100:
             raise SettingError(f"fit_critic must be at least 100 steps, got {self.fit_critic}")
         if self.num_envs is not None and self.num_envs < 1:
@@ -85,6 +90,19 @@ class Settings:
         if not 1 <= self.evaluation_envs <= 1024:
             raise SettingError("evaluation_envs must lie in 1..1024")
 
+    def _check_scale(self) -> None:
+        if self.scale is None:
+            return
+        if not 0.0 < self.scale <= 100.0:
+            raise SettingError(f"scale must lie in (0, 100], got {self.scale:g}")
+        if self.steps is not None:
+            raise SettingError("steps and scale both say how long to train; give one of them")
+        if self.row.published_steps is None:
+            raise SettingError(
+                f"scale has no effect on {self.row.name}, which names no steps of its paper; give "
+                "steps, or take a rusu row"
+            )
+
     @property
     def floor(self) -> float:
         """The fraction that the verdict is about."""
@@ -93,14 +111,18 @@ class Settings:
     @property
     def total_steps(self) -> int:
         """Where training ends at the latest."""
+        if self.scale is not None and self.row.published_steps is not None:
+            return max(1, round(self.scale * self.row.published_steps))
         return DEFAULT_STEPS if self.steps is None else self.steps
 
     @property
     def stops_early(self) -> bool:
         """Whether training ends as soon as the student is shown to hold the floor."""
-        return self.until is not None or self.steps is None
+        return self.until is not None or (self.steps is None and self.scale is None)
 
     @property
     def row(self) -> Method:
         """The method itself."""
-        return get_method(self.method) if isinstance(self.method, str) else self.method
+        if isinstance(self.method, Method):
+            return self.method
+        return get_method(self.method or DEFAULT)

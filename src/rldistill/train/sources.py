@@ -14,6 +14,7 @@ from rldistill.core import (
     CategoricalHead,
     DeterministicHead,
     Head,
+    NetworkPolicy,
     Policy,
     PolicyInfo,
     Trajectory,
@@ -39,6 +40,7 @@ class Labelled:
         valid: [N] bool; False for phantom steps, which must not be learnt from.
         num_steps: environment steps that this took (dataset rows, for a dataset).
         trajectory: the same, in order; None for a dataset.
+        teacher: who made the labels, where that may change from round to round; else None.
     """
 
     observations: Tensor
@@ -46,6 +48,7 @@ class Labelled:
     valid: Tensor
     num_steps: int
     trajectory: Trajectory | None = None
+    teacher: NetworkPolicy | None = None
 
 
 class Source(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from rldistill.evaluation.prove import Look
+from rldistill.evaluation.looks import Look
 from rldistill.evaluation.verdict import Verdict
 from rldistill.train.progress import Progress
 

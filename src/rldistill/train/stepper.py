@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rldistill.core import NetworkPolicy
 from rldistill.errors import ShapeError
 from rldistill.methods.method import Learning
-from rldistill.students.mlp import Mlp
+from rldistill.students.families import family_of
 from rldistill.students.weights import differences
 
 
@@ -131,8 +131,8 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def moving(module: nn.Module) -> list[Tensor]:
-    """The buffers that calling a module may move, as batch normalisation does; none of an Mlp's."""
-    return [] if isinstance(module, Mlp) else list(module.buffers())
+    """The buffers that calling a module may move, as batch normalisation does; ours have none."""
+    return [] if family_of(module) is not None else list(module.buffers())
 
 
 def _optimiser(learning: Learning, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

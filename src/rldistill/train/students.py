@@ -1,10 +1,9 @@
 """Who learns: a network made from a spec, or a copy of what the user gave, which gets it back."""
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, cast, final
 
 from gymnasium import spaces
 from torch import nn
@@ -12,16 +11,13 @@ from torch import nn
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
 from rldistill.errors import SettingError
 from rldistill.runs import live_object
-from rldistill.students.build import default_spec, make_student
+from rldistill.students.build import make_student
+from rldistill.students.defaults import default_student
+from rldistill.students.families import StudentSpec, family_of, is_grown
 from rldistill.students.live import live_student, require_trainable, wanted_outputs
-from rldistill.students.mlp import Mlp
-from rldistill.students.specs import MlpSpec
 from rldistill.teachers.live import is_sb3_model, refuse_sb3_network
 from rldistill.teachers.load import require_fit
 from rldistill.teachers.sb3_student import sb3_student, write_into_model
-
-# Without a teacher there is no size to take a tenth of.
-STUDENT_OF_DATA = MlpSpec(hidden=(64, 64))
 
 
 @final
@@ -47,7 +43,7 @@ def choose_student(
     observation_space: spaces.Box,
     action_space: spaces.Space[Any],
 ) -> Chosen:
-    """The student asked for, or an MLP of at most a tenth of the teacher's acting parameters.
+    """The student asked for, or one with at most a tenth of the teacher's acting parameters.
 
     Args:
         student: a spec, a policy of make_student, an nn.Module, a stable-baselines3 model, or None.
@@ -60,8 +56,10 @@ def choose_student(
         ShapeError, NotFiniteError: a module whose outputs are not those that are needed.
         TaskError: one that does not fit task or teacher.
     """
-    if student is None or isinstance(student, (str, MlpSpec)):
-        spec = _default_spec(teacher, observation_space) if student is None else student
+    if student is None:
+        student = default_student(observation_space, teacher.head, teacher.acting_parameters)
+    if isinstance(student, str) or (family_of(student) and not isinstance(student, nn.Module)):
+        spec = cast("str | StudentSpec", student)
         policy = make_student(spec, observation_space, action_space, teacher.head)
         return Chosen(policy=policy, text=policy.info.name, give_back=_to_nobody)
     head = head_for(action_space, teacher.head)
@@ -69,8 +67,8 @@ def choose_student(
         return _of_model(student, observation_space, head)
     if isinstance(student, NetworkPolicy):
         require_fit(student, observation_space.shape, action_space)
-        if isinstance(student.module, Mlp):
-            return _of_mlp(student, student.module, head)
+        if family_of(student.module) is not None:
+            return _of_ours(student, head)
         _require_head(student.info, head)
         return _of_module(student.module, observation_space, head)
     if isinstance(student, nn.Module):
@@ -86,18 +84,13 @@ def _to_nobody(module: nn.Module) -> None:
     """For a network that this library made itself."""
 
 
-def _default_spec(teacher: PolicyInfo, observation_space: spaces.Box) -> MlpSpec:
-    if teacher.acting_parameters == 0:
-        return STUDENT_OF_DATA
-    num_inputs = math.prod(observation_space.shape)
-    return default_spec(num_inputs, teacher.head, teacher.acting_parameters)
-
-
-def _of_mlp(student: NetworkPolicy, network: Mlp, head: Head) -> Chosen:
+def _of_ours(student: NetworkPolicy, head: Head) -> Chosen:
     """A policy of make_student, or a finished student that is trained on."""
     _require_head(student.info, head)
+    network = student.module
     own = copy.deepcopy(network)
-    require_trainable(own, student.info.name)
+    if not is_grown(own):
+        require_trainable(own, student.info.name)
 
     def give_back(tested: nn.Module) -> object:
         return network.load_state_dict(tested.state_dict())

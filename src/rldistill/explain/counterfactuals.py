@@ -1,0 +1,195 @@
+"""The smallest change of an observation that changes the action.
+
+Distances are Euclidean, each feature in units of its standard deviation over the states played; a
+feature that never varied is not changed. For a tree with constant leaves the smallest change is
+exact: it leads to the nearest point of the nearest leaf box with another action. For any other
+policy it is searched, and what is found is an upper bound.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from rldistill.core import Head
+from rldistill.envs.naming import TaskNames
+from rldistill.explain.actions import action_words, sameness
+from rldistill.explain.boxes import LeafBoxes
+
+Array = np.ndarray[Any, Any]
+Acts = Callable[[Array], Array]
+CHUNK = 64
+# Of the search: how many nearest states with another action it starts from, and how it goes on.
+STARTS = 8
+HALVINGS = 12
+ROUNDS = 6
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Counterfactual:
+    """One observation, and the nearest found with another action.
+
+    Attributes:
+        observation: float32 [O].
+        action: what is done there.
+        changed: float32 [O].
+        new_action: what is done there.
+        distance: in standard deviations.
+        exact: whether nothing nearer changes the action.
+    """
+
+    observation: Array
+    action: Array
+    changed: Array
+    new_action: Array
+    distance: float
+    exact: bool
+
+    def words(self, names: TaskNames) -> str:
+        """On one line."""
+        parts = [
+            f"{names.features[i].name} {self.observation[i]:.4g} -> {self.changed[i]:.4g}"
+            + (f" {names.features[i].unit}" if names.features[i].unit else "")
+            for i in np.flatnonzero(self.observation != self.changed).tolist()
+        ]
+        old, new = (action_words(names.actions, one) for one in (self.action, self.new_action))
+        return f"{', '.join(parts)} ({self.distance:.3g} sd): {old} -> {new}"
+
+    def to_json(self, names: TaskNames) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "observation": self.observation.tolist(),
+            "action": self.action.tolist(),
+            "changed": self.changed.tolist(),
+            "new_action": self.new_action.tolist(),
+            "distance": self.distance,
+            "exact": self.exact,
+            "words": self.words(names),
+        }
+
+
+def distances(observations: Array, others: Array, scale: Array) -> Array:
+    """Distances [...] of observations [..., O] in standard deviations; infinite where a feature
+    that never varies would change.
+
+    >>> distances(np.array([0.0, 0.0]), np.array([3.0, 8.0]), np.array([1.0, 2.0])).item()
+    5.0
+    """
+    apart = np.abs(observations.astype(np.float64) - others)
+    scaled = apart / np.where(scale > 0, scale, 1.0)
+    squares = np.where(scale > 0, scaled**2, np.where(apart > 0, np.inf, 0.0))
+    return np.sqrt(squares.sum(-1))
+
+
+def exact_changes(
+    boxes: LeafBoxes, actions: Array, observations: Array, about: tuple[Head, Array]
+) -> tuple[Array, Array]:
+    """The nearest observations with another action, for a tree with constant leaves.
+
+    Args:
+        boxes: of the L leaves that can be reached.
+        actions: of these leaves, [L] or [L, D].
+        observations: float32 [B, O].
+        about: the head, and the standard deviation [O] of each feature.
+
+    Returns:
+        (distances [B], observations [B, O]); infinite where no change of what varies changes it.
+    """
+    head, scale = about
+    found: list[tuple[float, Array]] = []
+    for start in range(0, len(observations), CHUNK):
+        part = observations[start : start + CHUNK]
+        nearest = np.clip(part[:, None], boxes.low, boxes.high)  # [b, L, O]
+        apart = distances(nearest, part[:, None], scale)
+        own = apart.argmin(1)  # 0 at the leaf that it lies in
+        for row in range(len(part)):
+            mine = np.broadcast_to(actions[own[row]], actions.shape)
+            far = np.where(sameness(head, actions, mine) < 1.0, apart[row], np.inf)
+            best = int(far.argmin())
+            point = nearest[row, best] if np.isfinite(far[best]) else part[row]
+            found.append((float(far[best]), point))
+    return np.array([one for one, _ in found]), np.stack([point for _, point in found])
+
+
+def searched_changes(
+    act: Acts, pool: tuple[Array, Array], observations: Array, about: tuple[Head, Array]
+) -> tuple[Array, Array]:
+    """Near observations with another action, for any policy: upper bounds of the distance.
+
+    From the nearest known states with another action the search halves the way back, then moves
+    one feature after another back as far as the action stays different, until nothing gets nearer.
+
+    Args:
+        act: from observations [N, O] to actions.
+        pool: known observations and their actions: where to start from.
+        observations: float32 [B, O].
+        about: the head, and the standard deviation [O] of each feature.
+    """
+    head, scale = about
+    found = [_search(act, pool, one, (head, scale)) for one in observations]
+    return np.array([one for one, _ in found]), np.stack([point for _, point in found])
+
+
+def _search(
+    act: Acts, pool: tuple[Array, Array], observation: Array, about: tuple[Head, Array]
+) -> tuple[float, Array]:
+    head, scale = about
+    known, actions = pool
+    mine = act(observation[None])
+
+    def differs(points: Array) -> Array:
+        taken = act(points)
+        return sameness(head, taken, np.repeat(mine, len(taken), 0)) < 1.0
+
+    other = sameness(head, actions, np.repeat(mine, len(actions), 0)) < 1.0
+    # Features that never vary have the same value in every known state.
+    far = np.where(other, distances(known, observation, scale), np.inf)
+    starts = known[np.argsort(far, kind="stable")[: min(STARTS, int(np.isfinite(far).sum()))]]
+    if len(starts) == 0:
+        return float("inf"), observation
+    points = _halved(differs, observation, starts)
+    for _ in range(ROUNDS):
+        before = distances(points, observation, scale)
+        for feature in np.flatnonzero(scale > 0).tolist():
+            points = _moved_back(differs, observation, points, feature)
+        points = _halved(differs, observation, points)
+        if (distances(points, observation, scale) > 0.999 * before).all():
+            break
+    apart = distances(points, observation, scale)
+    best = int(apart.argmin())
+    return float(apart[best]), points[best]
+
+
+def _halved(differs: Acts, observation: Array, points: Array) -> Array:
+    """Move all features of points [S, O] towards an observation, as far as the action allows."""
+    near, far = np.zeros(len(points)), np.ones(len(points))
+    way = points.astype(np.float64) - observation
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        other = differs((observation + middle[:, None] * way).astype(np.float32))
+        near, far = np.where(other, near, middle), np.where(other, middle, far)
+    return np.where((far < 1.0)[:, None], observation + far[:, None] * way, points).astype(
+        np.float32
+    )
+
+
+def _moved_back(differs: Acts, observation: Array, points: Array, feature: int) -> Array:
+    """Move one feature of points [S, O] back to its value, as far as the action allows."""
+    near, far = np.zeros(len(points)), np.ones(len(points))
+    old = points[:, feature].astype(np.float64)
+    way = old - observation[feature]
+
+    def moved(share: Array) -> Array:
+        changed = points.copy()
+        changed[:, feature] = np.where(share < 1.0, observation[feature] + share * way, old)
+        return changed
+
+    if (all_back := differs(moved(near))).all():
+        return moved(near)
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        other = differs(moved(middle))
+        near, far = np.where(other, near, middle), np.where(other, middle, far)
+    return moved(np.where(all_back, 0.0, far))

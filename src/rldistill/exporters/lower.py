@@ -1,0 +1,219 @@
+"""From a policy's torch modules to steps; what has no step is refused by name."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from rldistill.core import (
+    DeterministicHead,
+    GaussianHead,
+    NetworkPolicy,
+    SquashedGaussianHead,
+)
+from rldistill.errors import NotFiniteError, SettingError
+from rldistill.exporters.activations import NEAREST, OF_TORCH
+from rldistill.exporters.steps import (
+    Activation,
+    Affine,
+    Append,
+    Clip,
+    Conv,
+    Dense,
+    Flatten,
+    Fork,
+    LayerNorm,
+    Normalise,
+    Squash,
+    Step,
+    Steps,
+)
+from rldistill.students.mlp import InputNormaliser, Mlp
+from rldistill.students.outputs import LOG_STD_RANGE
+from rldistill.teachers import layers as fixed
+
+Array = np.ndarray[Any, Any]
+SUPPORTED = (
+    "nn.Sequential of nn.Linear, nn.Conv2d, nn.Flatten, nn.LayerNorm and the activations "
+    f"{', '.join(cls.__name__ for cls in OF_TORCH)}"
+)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+
+def lower(policy: NetworkPolicy) -> Steps:
+    """The steps of a policy's module, from an observation to its raw outputs.
+
+    Raises:
+        SettingError: a layer is not supported; the message names it and the nearest that is.
+        NotFiniteError: a weight is NaN or infinite.
+    """
+    require_finite(policy)
+    steps = _module(policy.module)
+    if len(policy.info.observation_shape) != 1 and not isinstance(
+        steps[0], Conv | Flatten | Affine
+    ):
+        steps = (Flatten(), *steps)
+    return _merged(steps)
+
+
+def require_finite(policy: NetworkPolicy) -> None:
+    """Check the weights.
+
+    Raises:
+        NotFiniteError: one is NaN or infinite.
+    """
+    for name, parameter in policy.module.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise NotFiniteError(f"{policy.info.name}: weight {name} holds NaN or infinity")
+    for name, buffer in policy.module.named_buffers():
+        if bool(buffer.isnan().any()):
+            raise NotFiniteError(f"{policy.info.name}: {name} holds NaN")
+
+
+def _module(module: nn.Module) -> Steps:
+    match module:
+        case nn.Sequential():
+            return tuple(step for part in module for step in _module(part))
+        case Mlp():
+            return _mlp(module)
+        case InputNormaliser():
+            std = 1.0 / array(module.inverse_std).astype(np.float64)
+            return (Normalise(array(module.mean).astype(np.float64), std, module.clip),)
+        case fixed.Normaliser():
+            clip = module.clip if math.isfinite(module.clip) else None
+            return (Normalise(array(module.mean), array(module.std), clip),)
+        case fixed.ConstantStd():
+            return (*_module(module.mean), Append(array(module.log_std)))
+        case fixed.StateStd():
+            low, high = (np.full(1, x, np.float32) for x in (fixed.LOG_STD_MIN, fixed.LOG_STD_MAX))
+            return (Fork(_module(module.mean), (*_module(module.log_std), Clip(low, high))),)
+        case fixed.ExplorationStd():
+            return (Fork(_module(module.mean), _exploration(module)),)
+        case fixed.Rescale():
+            half = 0.5 * (array(module.high) - array(module.low))
+            return (Affine(half, array(module.low) + half),)
+        case fixed.Clip():
+            return (Clip(array(module.low), array(module.high)),)
+        case fixed.QuantileMean():
+            count, actions = module.shape
+            weight = np.tile(np.eye(actions, dtype=np.float32) / count, (1, count))
+            return (Dense(weight, np.zeros(actions, np.float32)),)
+        case _:
+            return _layer(module)
+
+
+def _layer(module: nn.Module) -> Steps:
+    match module:
+        case nn.Linear():
+            return (Dense(array(module.weight), _bias(module.bias, module.out_features)),)
+        case nn.Conv2d():
+            return (_conv(module),)
+        case nn.Flatten() if (module.start_dim, module.end_dim) == (1, -1):
+            return (Flatten(),)
+        case nn.LayerNorm() if len(module.normalized_shape) == 1:
+            size = module.normalized_shape[0]
+            affine = module.elementwise_affine
+            weight = array(module.weight) if affine else np.ones(size, np.float32)
+            return (LayerNorm(weight, _bias(module.bias, size), float(module.eps)),)
+        case nn.Identity() | nn.Dropout():
+            return ()
+        case nn.Hardtanh():
+            low, high = (np.full(1, x, np.float32) for x in (module.min_val, module.max_val))
+            return (Clip(low, high),)
+        case nn.PReLU() if module.num_parameters != 1:
+            raise SettingError(unsupported(module))
+        case _ if type(module) in OF_TORCH:
+            return (Activation(*OF_TORCH[type(module)](module)),)
+        case _:
+            raise SettingError(unsupported(module))
+
+
+def unsupported(module: nn.Module) -> str:
+    """What is said of a layer that cannot be exported."""
+    name = type(module).__name__
+    if isinstance(module, RECURRENT):
+        return (
+            f"{name} is recurrent, and recurrent policies cannot be exported yet; nearest is a "
+            "policy without state, such as an MLP on stacked frames"
+        )
+    near = next((text for cls, text in NEAREST.items() if isinstance(module, cls)), None)
+    nearest = f"; nearest is {near}" if near else ""
+    return f"{name} cannot be exported{nearest}. Supported are {SUPPORTED}"
+
+
+def _mlp(module: Mlp) -> Steps:
+    network = module.folded()
+    steps: list[Step] = [] if network.normaliser is None else [*_module(network.normaliser)]
+    steps += _module(network.layers)
+    head = network.head
+    if network.log_std is not None:
+        steps.append(Append(array(network.log_std)))
+    elif isinstance(head, SquashedGaussianHead):
+        free = np.full(len(head.low), np.inf, np.float32)
+        low, high = (np.full(len(head.low), bound, np.float32) for bound in LOG_STD_RANGE)
+        steps.append(Clip(np.concatenate([-free, low]), np.concatenate([free, high])))
+    elif isinstance(head, DeterministicHead):
+        steps.append(Squash(np.array(head.low, np.float32), np.array(head.high, np.float32)))
+    return tuple(steps)
+
+
+def _exploration(module: fixed.ExplorationStd) -> Steps:
+    """log sigma(x) = log(sqrt(x^2 @ std^2 + epsilon)), one column of std^2 per action dimension."""
+    mean = module.mean[0] if isinstance(module.mean, nn.Sequential) else module.mean
+    assert isinstance(mean, nn.Linear)
+    variance = array(module.std().square())
+    columns = np.broadcast_to(variance.T, (mean.out_features, len(variance)))
+    bias = np.full(mean.out_features, fixed.EPSILON, np.float32)
+    return (Activation("square"), Dense(columns.copy(), bias), Activation("half_log"))
+
+
+def _conv(module: nn.Conv2d) -> Conv:
+    plain = module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
+    padding = module.padding
+    if not plain or isinstance(padding, str):
+        raise SettingError(
+            f"{module} cannot be exported; nearest is an nn.Conv2d without groups and dilation, "
+            "with numbers of zeros as padding"
+        )
+    (down, right), (top, left) = module.stride, padding
+    bias = _bias(module.bias, module.out_channels)
+    return Conv(array(module.weight), bias, (int(down), int(right)), (int(top), int(left)))
+
+
+def _bias(bias: Tensor | None, size: int) -> Array:
+    return np.zeros(size, np.float32) if bias is None else array(bias)
+
+
+def array(tensor: Tensor) -> Array:
+    """A tensor's numbers."""
+    return tensor.detach().cpu().numpy().copy()
+
+
+def _merged(steps: Steps) -> Steps:
+    """A Dense right behind a Dense is one, in float64: the mean over quantiles costs nothing."""
+    merged: list[Step] = []
+    for step in steps:
+        before = merged[-1] if merged else None
+        if isinstance(step, Dense) and isinstance(before, Dense):
+            weight, second = before.weight.astype(np.float64), step.weight.astype(np.float64)
+            bias = second @ before.bias + step.bias
+            merged[-1] = Dense((second @ weight).astype(np.float32), bias.astype(np.float32))
+        else:
+            merged.append(step)
+    return tuple(merged)
+
+
+def without_std(steps: Steps, head: GaussianHead | SquashedGaussianHead) -> Steps:
+    """The steps that give the means alone: acting by mode needs no standard deviations."""
+    size, last = len(head.low), steps[-1]
+    if isinstance(last, Append):
+        return steps[:-1]
+    if isinstance(last, Fork):
+        return (*steps[:-1], *last.first)
+    before = steps[-2] if isinstance(last, Clip) and len(steps) > 1 else last
+    if isinstance(before, Dense):
+        kept = dataclasses.replace(before, weight=before.weight[:size], bias=before.bias[:size])
+        return (*steps[: -2 if before is not last else -1], kept)
+    return steps

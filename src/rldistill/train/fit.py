@@ -1,0 +1,210 @@
+"""The learner of trees and rule lists: grows one anew from all labelled states in each round."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldistill.core import Categorical, NetworkPolicy
+from rldistill.data.replay import Replay
+from rldistill.methods.learner_settings import Growing
+from rldistill.methods.terms import Alignment
+from rldistill.students.tree import ARRAYS, TreeArrays, tree_from_arrays
+from rldistill.students.tree_module import TreeModule
+from rldistill.students.tree_targets import Targets, targets_of
+from rldistill.train.learners import Memory
+
+# States on which the loss of a new tree is measured.
+LOSS_ROWS = 8192
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tree of an earlier round.
+
+    Attributes:
+        tree: the arrays.
+        cost: what it erred by on the states that came after it: the weighted share of other
+            actions, or the weighted squared error of actions in half ranges.
+    """
+
+    tree: TreeArrays
+    cost: float
+
+
+@final
+class GrowingLearner:
+    """Grows the student from the memory, and keeps the best trees of the rounds before.
+
+    A tree is tried on the states of the round after it, which it was not grown from; where the row
+    lets the student act these are the states that it came to itself.
+
+    Attributes:
+        alignment: measures the loss; the tree is grown by its own criterion.
+        loss_weight: of no effect: a tree does not depend on it.
+        kept: the best so far, without the latest.
+        chosen: whether the latest tree was found best by playing.
+    """
+
+    def __init__(
+        self,
+        student: NetworkPolicy,
+        settings: Growing,
+        alignment: Alignment,
+        generator: torch.Generator,
+    ) -> None:
+        assert isinstance(student.module, TreeModule), "with_method() refuses others"
+        self._student, self._module = student, student.module
+        self._settings = settings
+        self._generator = generator
+        self._seen = 0
+        self.alignment = alignment
+        self.loss_weight = 1.0
+        self.updates = 0
+        self.kept: list[Kept] = []
+        self.chosen = False
+
+    @property
+    def student(self) -> NetworkPolicy:
+        """The latest tree."""
+        return self._student
+
+    @property
+    def acting(self) -> NetworkPolicy:
+        """The latest tree."""
+        return self._student
+
+    @property
+    def tested(self) -> NetworkPolicy:
+        """The latest tree, or the one that was chosen."""
+        return self._student
+
+    @property
+    def is_finite(self) -> bool:
+        """Always: a tree of other numbers cannot be made."""
+        return True
+
+    def learn(self, memory: Memory, num_updates: int) -> float:
+        """Grow a new tree; num_updates, a number of gradient steps, does not matter.
+
+        Returns:
+            The mean loss of the new tree on states of the memory.
+
+        Raises:
+            NotFiniteError: an observation is NaN or infinite.
+        """
+        del num_updates
+        assert isinstance(memory, Replay)
+        if self.updates > 0:
+            # A resumed run whose memory was too large to save collects a new one.
+            self._keep(*memory.newest(max(memory.num_added - self._seen, 0)))
+        self._seen = memory.num_added
+        observations, raw = (rows.cpu().numpy() for rows in memory.rows())
+        x = observations.reshape(len(observations), -1)
+        targets = targets_of(self.alignment.teacher_head, raw, self._settings.weighted)
+        x, targets = self._drawn(x, targets)
+        spec = self._module.spec
+        self._module.grow(spec.growth.grow(x, targets, spec.size))
+        self.updates += 1
+        self.chosen = False
+        return self._loss(*memory.sample(LOSS_ROWS, self._generator))
+
+    def _drawn(self, x: np.ndarray[Any, Any], targets: Targets) -> tuple[Any, Targets]:
+        """All states, each with its weight; of too many, a sample in which each counts by how often
+        it was drawn."""
+        if len(x) <= self._settings.rows:
+            return x, targets
+        weights = torch.from_numpy(targets.weights).cumsum(0)
+        draws = torch.rand(self._settings.rows, dtype=torch.float64, generator=self._generator)
+        drawn = torch.searchsorted(weights, draws * weights[-1], right=True)
+        times = torch.bincount(drawn.clamp(max=len(x) - 1), minlength=len(x)).numpy()
+        index = np.flatnonzero(times)
+        counts = times[index].astype(np.float64)
+        return x[index], targets.rows(index, counts / counts.mean())
+
+    @torch.no_grad()
+    def _keep(self, observations: Tensor, raw: Tensor) -> None:
+        """Judge the latest tree on new states, and keep it while it is among the best."""
+        if len(observations) == 0:
+            return
+        cost = self.cost(observations, raw)
+        self.kept.append(Kept(self._module.tree, cost))
+        self.kept.sort(key=lambda kept: kept.cost)
+        del self.kept[self._settings.kept - 1 :]
+
+    def cost(self, observations: Tensor, raw: Tensor) -> float:
+        """What the latest tree errs by on labelled states: see Kept."""
+        teacher = targets_of(self.alignment.teacher_head, raw.cpu().numpy(), False)
+        weights = targets_of(
+            self.alignment.teacher_head, raw.cpu().numpy(), self._settings.weighted
+        ).weights
+        head = self._student.info.head
+        own = self._module(observations)
+        if isinstance(head(own), Categorical):
+            wrong = own.argmax(-1).cpu().numpy() != teacher.classes
+        else:
+            student = targets_of(head, own.cpu().numpy(), False)
+            wrong = ((student.errors_of - teacher.errors_of) ** 2).sum(1)
+        return float((weights * wrong).mean())
+
+    @torch.no_grad()
+    def _loss(self, observations: Tensor, raw: Tensor) -> float:
+        return float(self.alignment(raw, self._module(observations)).mean())
+
+    def candidates(self) -> list[NetworkPolicy]:
+        """The latest tree and those kept, as policies of their own; one where it was chosen."""
+        if self.chosen:
+            return [self._student]
+        trees = [self._module.tree, *(kept.tree for kept in self.kept)]
+        return [self._policy(tree) for tree in trees]
+
+    def choose(self, policy: NetworkPolicy) -> None:
+        """Go on with one of the candidates alone."""
+        assert isinstance(policy.module, TreeModule)
+        self._module.grow(policy.module.tree)
+        self.kept.clear()
+        self.chosen = True
+
+    def _policy(self, tree: TreeArrays) -> NetworkPolicy:
+        module = copy.deepcopy(self._module)
+        module.grow(tree)
+        return NetworkPolicy(module, self._student.info)
+
+    def fit_normaliser(self, observations: Tensor) -> None:
+        """Comparisons need no scale: nothing to do."""
+        del observations
+
+    def state_dict(self) -> dict[str, Any]:
+        """The latest tree, those kept, and the counters."""
+        return {
+            "latest": _tensors(self._module.tree),
+            "kept": {i: _tensors(kept.tree) for i, kept in enumerate(self.kept)},
+            "costs": [kept.cost for kept in self.kept],
+            "numbers": [self.updates, self._seen, int(self.chosen)],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of state_dict.
+
+        Raises:
+            ShapeError, NotFiniteError: arrays that are no trees of this task.
+        """
+        self._module.grow(_tree(state["latest"]))
+        trees = [_tree(state["kept"][i]) for i in range(len(state["costs"]))]
+        pairs = zip(trees, state["costs"], strict=True)
+        self.kept = [Kept(tree, float(cost)) for tree, cost in pairs]
+        self.updates, self._seen, chosen = (int(n) for n in state["numbers"])
+        self.chosen = bool(chosen)
+
+
+def _tensors(tree: TreeArrays) -> dict[str, Tensor]:
+    arrays = {name: getattr(tree, name) for name in ARRAYS}
+    return {name: torch.from_numpy(x) for name, x in arrays.items() if x is not None}
+
+
+def _tree(tensors: dict[str, Tensor]) -> TreeArrays:
+    return tree_from_arrays({name: tensor.numpy() for name, tensor in tensors.items()})
