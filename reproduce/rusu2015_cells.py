@@ -28,9 +28,10 @@ from rldistill.train.beside import beside
 from rldistill.train.distill import distilling
 from rldistill.train.follow import FollowSettings, prepare_following
 from rldistill.train.merge import merging
+from rldistill.train.merge_settings import MergeRequest, MergeSettings
 from rldistill.train.parallel_q import ParallelQ
 from rldistill.train.prepare import prepare
-from rldistill.train.prepare_merge import MergeRequest, MergeSettings, prepare_merge
+from rldistill.train.prepare_merge import prepare_merge
 from rldistill.train.prepare_training import TrainRequest, prepare_training
 from rldistill.train.request import Request
 from rldistill.train.settings import Settings

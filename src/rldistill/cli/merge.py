@@ -22,7 +22,7 @@ from rldistill.errors import EnvironmentFailure, NotFiniteError, UsageError
 
 if TYPE_CHECKING:
     from rldistill.train.merge import Merging
-    from rldistill.train.prepare_merge import MergeSettings
+    from rldistill.train.merge_settings import MergeSettings
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def run(arguments: list[str]) -> int:
         raise UsageError(
             "--resume continues the run in the folder that --out names, without --force"
         )
-    from rldistill.train.prepare_merge import MergeRequest, prepare_merge
+    from rldistill.train.merge_settings import MergeRequest
+    from rldistill.train.prepare_merge import prepare_merge
 
     job = prepare_merge(
         MergeRequest(
@@ -124,7 +125,7 @@ def split(text: str) -> tuple[str, str]:
 def settings_of(flags: Flags, command: str) -> "MergeSettings":
     """What these flags ask for; what they leave out keeps its default."""
     from rldistill.core import Acting
-    from rldistill.train.prepare_merge import MergeSettings
+    from rldistill.train.merge_settings import MergeSettings
 
     names = ("method", "steps", "scale", "memory", "num_envs")
     given: dict[str, Any] = {
