@@ -47,12 +47,14 @@ class Task:
         teacher: loads it from the folder of teachers.
         students: specs, fewest numbers first.
         act: how the teacher acts; the student always by mode.
+        quick: a cell takes seconds.
     """
 
     source: TaskSource
     teacher: Callable[[Path], NetworkPolicy]
     students: tuple[str, ...]
     act: Acting = Acting()
+    quick: bool = True
 
 
 def sb3(name: str) -> Callable[[Path], NetworkPolicy]:
@@ -75,18 +77,23 @@ def trees(*leaves: int) -> tuple[str, ...]:
 
 
 TASKS = {
-    "CartPole (DQN)": Task("CartPole-v1", sb3("dqn-CartPole-v1"), trees(2, 4, 8)),
+    "CartPole (A2C)": Task("CartPole-v1", sb3("a2c-CartPole-v1"), trees(2, 4, 8)),
+    "CartPole (DQN)": Task("CartPole-v1", sb3("dqn-CartPole-v1"), trees(8, 32)),
     "Acrobot (QR-DQN)": Task("Acrobot-v1", sb3("qrdqn-Acrobot-v1"), trees(4, 16)),
     "MountainCar (PPO)": Task("MountainCar-v0", mountain_car, trees(4, 16)),
-    "LunarLander (DQN)": Task("LunarLander-v3", sb3("dqn-LunarLander-v2"), trees(32, 128, 512)),
-    "LunarLander (PPO)": Task("LunarLander-v3", sb3("ppo-LunarLander-v2"), trees(32, 128, 512)),
+    "LunarLander (DQN)": Task(
+        "LunarLander-v3", sb3("dqn-LunarLander-v2"), trees(32, 128), quick=False
+    ),
+    "LunarLander (PPO)": Task(
+        "LunarLander-v3", sb3("ppo-LunarLander-v2"), trees(32, 128), quick=False
+    ),
     "Pendulum (SAC)": Task(
-        "Pendulum-v1", sb3("sac-Pendulum-v1"), (*trees(16, 64, 256), "linear-tree:8")
+        "Pendulum-v1", sb3("sac-Pendulum-v1"), (*trees(16, 64), "linear-tree:8")
     ),
     "HalfCheetah (SAC)": Task(
-        "HalfCheetah-v4", sb3("sac-HalfCheetah-v3"), (*trees(64, 512), "linear-tree:16")
+        "HalfCheetah-v4", sb3("sac-HalfCheetah-v3"), ("tree:256", "linear-tree:16"), quick=False
     ),
-    "MinAtar Breakout (PPO)": Task(breakout, breakout_teacher, trees(32, 256)),
+    "MinAtar Breakout (PPO)": Task(breakout, breakout_teacher, trees(64), quick=False),
 }
 # Named by the page and played by no cell yet: what it would need is said there.
 NOT_RUN = ("Pong from RAM",)
@@ -148,13 +155,15 @@ class Cell:
 
 
 def cells(seeds: int) -> list[Cell]:
-    """All cells, whole seeds first: a table that is cut off has every task."""
+    """All cells, quick tasks first, then whole seeds first."""
     return [
         Cell(name, student, row, seed)
+        for quick in (True, False)
         for seed in range(seeds)
         for row in ROWS
         for name, task in TASKS.items()
         for student in task.students
+        if task.quick == quick
     ]
 
 

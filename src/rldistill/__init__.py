@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
     from rldistill.evaluation.verdict import Verdict, verdict
+    from rldistill.explain.explain import ExplainSettings, explain_policy
+    from rldistill.explain.explanation import Explanation
+    from rldistill.explain.verify import Proof, Question, verify_tree
+    from rldistill.explain.write import write_explanation
     from rldistill.exporters.load import ExportedPolicy, load_exported
     from rldistill.methods.method import Method
     from rldistill.recipes.export import Exported, export_policy
     from rldistill.recipes.export_scene import ExportSettings
     from rldistill.recipes.resume import resume
+    from rldistill.reports.write import report
     from rldistill.students.build import make_student
     from rldistill.students.multitask import TaskPart, make_multitask_student
     from rldistill.teachers.load import load_policy, load_teacher
@@ -37,10 +42,14 @@ __all__ = [
     "Advice",
     "Answers",
     "EvaluationSettings",
+    "ExplainSettings",
+    "Explanation",
     "ExportSettings",
     "Exported",
     "ExportedPolicy",
     "Method",
+    "Proof",
+    "Question",
     "RldistillError",
     "Run",
     "Settings",
@@ -50,14 +59,18 @@ __all__ = [
     "advise",
     "distill",
     "evaluate",
+    "explain_policy",
     "export_policy",
     "load_exported",
     "load_policy",
     "load_teacher",
     "make_multitask_student",
     "make_student",
+    "report",
     "resume",
     "verdict",
+    "verify_tree",
+    "write_explanation",
 ]
 
 # Where each public name lives: what the imports above say, for the interpreter.
@@ -66,10 +79,14 @@ _HOMES = {
     "Advice": "rldistill.evaluation.advise",
     "Answers": "rldistill.evaluation.advise",
     "EvaluationSettings": "rldistill.evaluation.evaluate",
+    "ExplainSettings": "rldistill.explain.explain",
+    "Explanation": "rldistill.explain.explanation",
     "ExportSettings": "rldistill.recipes.export_scene",
     "Exported": "rldistill.recipes.export",
     "ExportedPolicy": "rldistill.exporters.load",
     "Method": "rldistill.methods.method",
+    "Proof": "rldistill.explain.verify",
+    "Question": "rldistill.explain.verify",
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
@@ -79,14 +96,18 @@ _HOMES = {
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
+    "explain_policy": "rldistill.explain.explain",
     "export_policy": "rldistill.recipes.export",
     "load_exported": "rldistill.exporters.load",
     "load_policy": "rldistill.teachers.load",
     "load_teacher": "rldistill.teachers.load",
     "make_multitask_student": "rldistill.students.multitask",
     "make_student": "rldistill.students.build",
+    "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
     "verdict": "rldistill.evaluation.verdict",
+    "verify_tree": "rldistill.explain.verify",
+    "write_explanation": "rldistill.explain.write",
 }
 
 

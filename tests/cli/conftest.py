@@ -1,6 +1,7 @@
 """Fixtures of the tests of the command line: a command, its output, and small teachers."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 from commands import Command, Result
 from small_runs import QUICK, follower_folder
 
+from rldistill.cli import distill
 from rldistill.cli.main import main
 from rldistill.methods import catalogue
 from rldistill.train import prepare
+
+WRITE_REPORT = distill.write_report
 
 
 @pytest.fixture
@@ -33,6 +37,14 @@ def small_and_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setitem(catalogue.ROWS, catalogue.DEFAULT, replace(QUICK, name=catalogue.DEFAULT))
     monkeypatch.setattr(prepare, "FIRST_LOOK", 1024)
+    # Drawing takes longer than these runs; tests of the report take the real one.
+    monkeypatch.setattr(distill, "write_report", lambda job, as_json: None)
+
+
+@pytest.fixture
+def real_report() -> Callable[..., None]:
+    """What distill does at its end."""
+    return WRITE_REPORT
 
 
 @pytest.fixture

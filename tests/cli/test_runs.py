@@ -1,5 +1,6 @@
 """rldistill runs: every run folder on one line, whatever state it is in."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,14 @@ def test_a_finished_run(rldistill: Command, finished: Path) -> None:
     result = rldistill("runs")
     assert (result.code, result.err) == (0, "")
     heading, row = (line.split() for line in result.out.splitlines())
-    assert heading == ["state", "verdict", "floor", "fraction", "student", "task", "run"]
-    assert (row[0], row[2], row[4:]) == (
-        "finished", "0.95", ["mlp:4", "Follow-v0", str(finished.absolute())],
+    assert heading == [
+        "state", "verdict", "floor", "fraction", "parameters", "student", "task", "made", "run",
+    ]  # fmt: skip
+    assert (row[0], row[2], row[4:7], row[-1]) == (
+        "finished", "0.95", ["22", "mlp:4", "Follow-v0"], str(finished.absolute()),
     )  # fmt: skip
+    today = datetime.datetime.now().astimezone()
+    assert row[7] in {f"{today - datetime.timedelta(days=days):%Y-%m-%d}" for days in (0, 1)}
     (record,) = rldistill("runs", "--json").records
     assert record["state"] == "finished"
     assert record["task"] == "Follow-v0"
@@ -52,7 +57,7 @@ def test_runs_that_were_cut_off(rldistill: Command, finished: Path) -> None:
         "done": "not finished", "begun": "not finished",
     }  # fmt: skip
     assert all("verdict" in record for record in records.values())
-    assert "not finished  -        -      -         mlp:4" in rldistill("runs").out
+    assert "not finished  -        -      -         22          mlp:4" in rldistill("runs").out
 
 
 def test_a_live_student_is_named_and_cannot_be_loaded(rldistill: Command, teacher: Path) -> None:

@@ -105,5 +105,30 @@ def test_acting_chooses_by_mode_or_by_sample():
 
 
 def test_an_unknown_way_to_act_is_named():
-    with pytest.raises(SettingError, match="teacher-act must be one of mode, sample; got 'greedy'"):
+    with pytest.raises(SettingError, match=r"teacher-act must be one of mode, sample, .*'greedy'"):
         Acting.parse("greedy", "teacher-act")
+
+
+def test_epsilon_is_the_share_of_random_actions() -> None:
+    """A quarter of the actions is uniform over those that are not masked; the rest is the mode."""
+    logits = torch.tensor([0.0, 3.0, 1.0, -torch.inf]).expand(20_000, 4)
+    act = Acting.parse("mode:0.25")
+    assert str(act) == "mode:0.25"
+    shares = torch.bincount(act.choose(Categorical(logits), generator()), minlength=4) / 20_000
+    expected = torch.tensor([0.25 / 3, 0.75 + 0.25 / 3, 0.25 / 3, 0.0])
+    torch.testing.assert_close(shares, expected, atol=0.01, rtol=0.0)
+    plain = Categorical(logits[:4])
+    assert Acting(epsilon=0.0).choose(plain, None).tolist() == plain.mode().tolist()
+
+
+@pytest.mark.parametrize("text", ["mode:", "mode:many", "mode:1.5", "mod:0.1"])
+def test_wrong_epsilons_are_refused(text: str) -> None:
+    """A share in [0, 1] behind the word."""
+    with pytest.raises(SettingError):
+        Acting.parse(text)
+
+
+def test_epsilon_needs_action_indices() -> None:
+    """Continuous policies have no uniform action to fall back on."""
+    with pytest.raises(SettingError, match="epsilon is about action indices"):
+        Acting(epsilon=0.1).choose(Deterministic(torch.zeros(2, 1)), None)

@@ -159,3 +159,19 @@ def test_labels_of_another_width_are_refused() -> None:
     replay.add(torch.zeros(2, 1), torch.zeros(2, 1), torch.ones(2, dtype=torch.bool))
     with pytest.raises(ShapeError, match="teacher_raw must have shape"):
         replay.relabel(lambda rows: torch.zeros(len(rows), 2))
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=6), st.integers(0, 12))
+def test_the_newest_rows_are_those_added_last(counts: list[int], asked: int) -> None:
+    """Also round the ring, and all of those held where more are asked for."""
+    replay, start = Replay(9, (2,), 3), 0
+    for count in counts:
+        replay.add(*rows(start, count), torch.ones(count, dtype=torch.bool))
+        start += count
+    observations, labels = replay.newest(asked)
+    assert observations[:, 0].int().tolist() == list(range(max(0, start - min(asked, 9)), start))
+    assert torch.equal(observations[:, 0], labels[:, 0])
+    held, _ = replay.rows()
+    assert sorted(held[:, 0].int().tolist()) == numbers(replay)
+    with pytest.raises(SettingError, match="newest"):
+        replay.newest(-1)

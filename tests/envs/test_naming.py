@@ -89,6 +89,9 @@ def test_channels_of_minatar_are_in_the_games_order(game: str) -> None:
         assert [one.group for one in names.features[:channels]] == list(
             dict.fromkeys(one.group for one in names.features)
         )
+    # The package's own backend shows the same grid as bytes, in its own shape.
+    board = info_for(info.id, spaces.Box(0, 1, (10, 10, channels), "uint8"), spaces.Discrete(2))
+    assert task_names(TaskSpec(id=info.id), board).features == names.features
     if game == "breakout":
         assert [one.group for one in names.features[:4]] == list(env.env.channels)
         assert names.actions == ("do nothing", "left", "right")
@@ -196,6 +199,13 @@ def test_names_for_pixels_are_refused(tmp_path: Path) -> None:
     info = info_for("Eyes-v0", spaces.Box(0, 255, (9, 9), "uint8"), spaces.Discrete(2))
     with pytest.raises(SettingError, match="have pixels, which have no names"):
         task_names(TaskSpec(id="Eyes-v0"), info, file)
+
+
+def test_units_of_actions_are_apart_from_their_names() -> None:
+    info = info_for("Pendulum-v1", spaces.Box(-1, 1, (3,)), spaces.Box(-2, 2, (1,)))
+    names = task_names(TaskSpec(id="Pendulum-v1"), info)
+    assert (names.actions, names.action_units) == (("torque",), ("N m",))
+    assert names.action("torque") == 0
 
 
 def test_features_are_found_by_name_and_by_index() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rldistill.core import CategoricalHead, GaussianHead, Head, NetworkPolicy, PolicyInfo
+from rldistill.explain.subject import policy_of_tree
 from rldistill.students.tree import LEAF, TreeArrays
-from rldistill.students.tree_module import TreeModule
 
 Array = np.ndarray[Any, Any]
 NUM_FEATURES = 3
@@ -43,13 +43,13 @@ def random_tree(
     )
 
 
-def policy_of(tree: TreeArrays, head: Head, num_features: int = NUM_FEATURES) -> NetworkPolicy:
+def policy_of(tree: TreeArrays, head: Head) -> NetworkPolicy:
     """The tree as a policy."""
     info = PolicyInfo(
-        name=f"tree:{tree.num_leaves}", framework="tests", observation_shape=(num_features,),
-        head=head, acting_parameters=tree.num_nodes, parameters=tree.num_nodes, source="a test",
+        name="by hand", framework="tests", observation_shape=(NUM_FEATURES,),
+        head=head, acting_parameters=0, parameters=0,
     )  # fmt: skip
-    return NetworkPolicy(TreeModule(tree), info)
+    return policy_of_tree(tree, info)
 
 
 def discrete(seed: int, leaves: int, *, linear: bool = False, actions: int = 3) -> NetworkPolicy:

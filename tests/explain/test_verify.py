@@ -65,6 +65,7 @@ def really_inside(points: Any, bounds: list[tuple[int, str, float]]) -> Any:
     return inside
 
 
+@settings(max_examples=50)
 @given(seed=seeds, leaves=st.integers(1, 9), bounds=BOUNDS)
 def test_the_actions_proved_are_those_of_dense_sampling(
     seed: int, leaves: int, bounds: list[tuple[int, str, float]]
@@ -83,6 +84,7 @@ def test_the_actions_proved_are_those_of_dense_sampling(
     assert all(really_inside(leaf.region.low[None], bounds)[0] for leaf in proof.leaves)
 
 
+@settings(max_examples=50)
 @given(seed=seeds, leaves=st.integers(1, 9), bounds=BOUNDS, action=st.integers(0, 2))
 def test_a_claim_is_answered_as_brute_force_does(
     seed: int, leaves: int, bounds: list[tuple[int, str, float]], action: int
@@ -105,7 +107,7 @@ def test_a_claim_is_answered_as_brute_force_does(
             assert int(proof.action) == int(policy.predict(proof.counterexample)[0])
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(seed=seeds, leaves=st.integers(1, 6))
 def test_linear_leaves_can_do_what_sampling_finds(seed: int, leaves: int) -> None:
     """Every sampled action is reported, and every action reported was seen: no false proof."""
@@ -141,7 +143,7 @@ def test_most_linear_claims_are_decided() -> None:
     assert {"yes", "no"} == set(answers)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(seed=seeds, linear=st.booleans(), level=st.floats(-1.2, 1.2))
 def test_bounds_of_continuous_actions_hold_and_breaking_points_break(
     seed: int, linear: bool, level: float

@@ -15,6 +15,8 @@ from rldistill.errors import SettingError, TeacherFileError
 from rldistill.students.build import another_like, make_student
 from rldistill.students.families import FAMILIES, MLP, family_of, parse_spec, require_family
 from rldistill.students.store import load_student, save_student
+from rldistill.students.tree_module import TreeModule
+from rldistill.students.tree_targets import targets_of
 from rldistill.train.students import choose_student
 
 FLAT = spaces.Box(-1, 1, (6,))
@@ -33,10 +35,15 @@ CASES = [
     ("cnn:6x3s2,5x2p1,fc9,fc7", PICTURE),
     ("cnn:6x3", PICTURE),
     ("impala:small", GRID),
+    ("soft-tree:3", FLAT),
     ("impala:3,4,fc8,init=orthogonal", PICTURE),
     ("multi:minatar,fc16", GRID),
     ("multi:mlp:8,relu,fc4", FLAT),
 ]
+GROWN = [("tree:8", FLAT), ("linear-tree:3", FLAT), ("rules:3", FLAT)]
+any_case = pytest.mark.parametrize(
+    ("spec", "sees"), CASES + GROWN, ids=[spec for spec, _ in CASES + GROWN]
+)
 each_case = pytest.mark.parametrize(("spec", "sees"), CASES, ids=[spec for spec, _ in CASES])
 ACTS = spaces.Discrete(3)
 
@@ -48,6 +55,12 @@ def student_of(spec: str, sees: spaces.Box) -> NetworkPolicy:
     for parameter in student.module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     require_family(student.module).fit_inputs(student.module, states(sees, 50))
+    if isinstance(student.module, TreeModule):
+        growth = student.module.spec.growth
+        x, raw = states(sees, 50).numpy(), torch.randn(50, int(ACTS.n)).numpy()
+        targets = targets_of(student.info.head, raw, weighted=True)
+        student.module.grow(growth.grow(x, targets, student.module.spec.size))
+    student.module.eval()  # as it acts
     return student
 
 
@@ -58,16 +71,13 @@ def states(sees: spaces.Box, count: int) -> torch.Tensor:
 
 
 def test_every_family_has_a_case_and_every_name_one_family():
-    """Trees, which are grown and have no parameters, have tests of their own."""
-    learning = [family for family in FAMILIES if not family.grown]
-    covered = {family_of(parse_spec(spec)).example for spec, _ in CASES}
-    assert covered == {family.example for family in learning}
+    assert {family_of(parse_spec(spec)) for spec, _ in CASES + GROWN} == set(FAMILIES)
     names = [name for family in FAMILIES for name in family.names]
     assert len(names) == len(set(names))
     assert all(family_of(parse_spec(family.example)) is family for family in FAMILIES)
 
 
-@each_case
+@any_case
 def test_a_spec_is_what_its_text_says(spec, sees):
     parsed = parse_spec(spec)
     assert str(parsed) == spec
@@ -76,7 +86,7 @@ def test_a_spec_is_what_its_text_says(spec, sees):
     assert family_of(network) is family_of(parsed) is require_family(parsed)
 
 
-@each_case
+@any_case
 @torch.no_grad()
 def test_a_student_round_trips(tmp_path, spec, sees):
     student, seen = student_of(spec, sees), states(sees, 20)
@@ -95,7 +105,7 @@ def test_a_student_round_trips(tmp_path, spec, sees):
     assert names[0].read_bytes() == names[1].read_bytes()
 
 
-@each_case
+@any_case
 @torch.no_grad()
 def test_outputs_are_scaled(spec, sees):
     student, seen = student_of(spec, sees), states(sees, 20)
@@ -139,7 +149,7 @@ def test_the_count_is_that_of_the_parameters_and_kept_statistics(spec, sees):
     assert student.info.parameters == parameters + kept
 
 
-@each_case
+@any_case
 def test_spec_and_policy_are_chosen_alike(spec, sees):
     """As text, as a spec, and as a policy, which learns as a copy and gets the weights in the
     end."""
@@ -156,7 +166,7 @@ def test_spec_and_policy_are_chosen_alike(spec, sees):
     assert all(bool((p == 1).all()) for p in mine.module.parameters())
 
 
-@each_case
+@any_case
 @pytest.mark.parametrize("shape", [[1], [10**7], [2] * 8, [2] * 9, [1, 1, 1], [7, 1, 1]])
 def test_a_card_with_other_shapes_is_refused(tmp_path, spec, sees, shape):
     save_student(student_of(spec, sees), tmp_path, {})
@@ -186,7 +196,20 @@ def test_an_unknown_family_is_told_the_known_ones(text, message):
 
 NAMES = [name for family in FAMILIES for name in family.names]
 words = st.sampled_from(
-    [*(f"{name}:" for name in NAMES), *NAMES, "8", "16x3", ",", "s2", "fc9", "relu", "%", "-", "7%"]
+    [
+        *(f"{name}:" for name in NAMES),
+        *NAMES,
+        "8",
+        "16x3",
+        "64",
+        ",",
+        "s2",
+        "fc9",
+        "relu",
+        "%",
+        "-",
+        "7%",
+    ]
 )
 
 

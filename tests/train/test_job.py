@@ -90,13 +90,13 @@ def test_stacked_frames_are_collected_in_pieces(
     job = quick_job(tmp_path / "run")
     steps: list[int] = []
 
-    def next_round(num_steps: int, round_index: int) -> Labelled:
+    def next_round(source: object, num_steps: int, round_index: int) -> Labelled:
         steps.append(num_steps)
         stacks = torch.full((num_steps, 4, 2, 1), len(steps), dtype=torch.uint8)
         valid = torch.ones(num_steps, dtype=torch.bool)
         return Labelled(stacks, torch.zeros(num_steps, 2), valid, num_steps)
 
-    monkeypatch.setattr(job.source, "next_round", next_round)
+    monkeypatch.setattr(type(job.source), "next_round", next_round)
     monkeypatch.setattr("rldistill.train.job.PIECE_BYTES", 2 * 200)
     job.memory = FrameReplay(1000, (4, 2, 1), 2)
     batch = job.collect()

@@ -9,12 +9,15 @@ from small_runs import FOLLOW, Follow, follower
 
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import SettingError
+from rldistill.methods.catalogue import DEFAULT
+from rldistill.students.families import parse_spec
 from rldistill.train.request import (
     Request,
     choose_device,
     choose_threads,
     make_task,
     open_folder,
+    with_method,
 )
 from rldistill.train.settings import Settings
 
@@ -68,3 +71,40 @@ def test_resuming_needs_a_folder(tmp_path: Path) -> None:
         open_folder(request, "Follow-v0", "mlp:8")
     made = open_folder(replace(request, out=tmp_path / "run", resume=False), "Follow-v0", "mlp:8")
     assert open_folder(replace(request, out=made.root), "Follow-v0", "mlp:8") == made
+
+
+def asked(student: object, method: str | None) -> Request:
+    return Request(
+        teacher=follower(),
+        task=FOLLOW,
+        student=student,
+        out=None,
+        resume=False,
+        settings=Settings(method=method),
+    )
+
+
+@pytest.mark.parametrize("student", ["tree:8", "rules:3", parse_spec("linear-tree:2")])
+def test_the_default_row_of_a_tree_is_viper(student: object) -> None:
+    assert with_method(asked(student, None)).settings.row.name == "viper"
+    assert with_method(asked(student, "cart")).settings.row.name == "cart"
+
+
+@pytest.mark.parametrize("student", [None, "mlp:8", "soft-tree:2", torch.nn.Linear(2, 2)])
+def test_the_default_row_of_a_network_is_the_default(student: object) -> None:
+    assert with_method(asked(student, None)).settings.row.name == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("student", "method", "message"),
+    [
+        ("tree:8", "dagger", "choose viper, viper-unweighted, cart"),
+        ("mlp:8", "viper", "such as tree:64, linear-tree:16 or rules:8"),
+        (None, "cart", "such as tree:64"),
+        ("tree:0", None, r"leaves must be 1 to 1,048,576, got 0"),
+        ("soft-tree:0", None, "depth must be 1 to 12, got 0"),
+    ],
+)
+def test_a_row_and_a_student_that_do_not_fit_are_refused(student, method, message) -> None:
+    with pytest.raises(SettingError, match=message):
+        with_method(asked(student, method))

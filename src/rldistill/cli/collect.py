@@ -8,10 +8,9 @@ from typing import Annotated
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
-    one_of,
+    acting,
     real_number,
     whole_number,
 )
@@ -47,8 +46,9 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
-    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
+    teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
     environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object on one line."""

@@ -28,6 +28,8 @@ class Flags:
     """Seed of everything random. Default: 0."""
     force: Annotated[bool, switch()] = False
     """Replace the run that is already in the --out folder."""
+    no_report: Annotated[bool, switch()] = False
+    """Leave out the page, report.html in the run folder."""
     json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
     check: Annotated[bool, switch()] = False
@@ -45,6 +47,7 @@ def run(arguments: list[str]) -> int:
             out=flags.out,
             seed=flags.seed,
             force=flags.force,
+            no_report=flags.no_report,
             json=flags.json,
             check=flags.check,
         )

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
+    acting,
     one_of,
     real_number,
     whole_number,
@@ -63,9 +63,14 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
-    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
-    student_act: Annotated[str | None, option("mode|sample"), one_of("--student-act", *ACTS)] = None
+    teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
+        None
+    )
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
+    student_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--student-act")] = (
+        None
+    )
     """How the student acts when it is judged. Default: mode."""
     fit_critic: Annotated[int | None, option("STEPS")] = None
     """Learn the teacher's value from this many of its own steps first, for rows that need one."""
@@ -80,6 +85,10 @@ class Flags:
     resume: Annotated[Path | None, option("RUN")] = None
     """Continue the run in this folder with its own settings; give only what is to change."""
     environment: Environment = field(default_factory=EnvironmentFlags)
+    no_report: Annotated[bool, switch()] = False
+    """Leave out the page, report.html in the run folder."""
+    wandb: Annotated[str | None, option("PROJECT")] = None
+    """Log to this project of Weights & Biases too."""
     json: Annotated[bool, switch()] = False
     """One JSON object per line; the last has the verdict."""
     check: Annotated[bool, switch()] = False
@@ -104,22 +113,42 @@ def distil_and_show(flags: Flags, command: str) -> int:
 
     job = prepare(make_request(recipe, command=command, force=flags.force, resume=flags.resume))
     try:
-        summary = draw(job, flags.json)
+        summary = draw(job, flags.json, flags.wandb)
     except (KeyboardInterrupt, BrokenPipeError) as stop:
         sys.stderr.write(f"\nstopped; {how_to_resume(job)}\n")
         return exit_code(stop)
     except (EnvironmentFailure, NotFiniteError) as error:
         sys.stderr.write(f"error: {error}\n{how_to_resume(job)}\n")
         return EXIT_ERROR
+    if not flags.no_report:
+        write_report(job, flags.json)
     return EXIT_CHECK if flags.check and summary.get("verdict") != "holds" else 0
 
 
-def draw(job: "Job", as_json: bool) -> dict[str, Any]:
+def write_report(job: "Job", as_json: bool) -> None:
+    """The page, after the run has ended: whatever goes wrong here, the run is not lost by it."""
+    try:
+        from rldistill.reports.write import report
+
+        path = report(job.keeper.folder.root)
+    except Exception as error:
+        sys.stderr.write(f"warning: the run is saved, but its report failed: {error}\n")
+        return
+    if not as_json:
+        sys.stdout.write(f"report     {path}\n")
+
+
+def draw(job: "Job", as_json: bool, wandb: str | None = None) -> dict[str, Any]:
     """Run the loop and show what it yields; returns the summary. Whatever ends it, it is saved."""
     from rldistill.cli.display import show, show_summary
     from rldistill.train.distill import distilling
 
-    with closing(distilling(job)) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(closing(distilling(job)))
+        if wandb is not None:
+            from rldistill.integrations.wandb import logged_to_wandb
+
+            progress = stack.enter_context(closing(logged_to_wandb(progress, job, wandb)))
         if as_json:
             for record in progress:
                 print_json(record.to_json())
@@ -154,7 +183,7 @@ def recipe_of(flags: Flags) -> Any:
 
     given = asdict(flags)
     given |= given.pop("environment")
-    for name in ("recipe", "force", "resume", "json", "check"):
+    for name in ("recipe", "force", "resume", "json", "check", "no_report", "wandb"):
         del given[name]
     written = {} if flags.recipe is None else read_recipe(flags.recipe)
     resumed = {} if flags.resume is None else saved_recipe(flags.resume)

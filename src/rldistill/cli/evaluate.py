@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
-    one_of,
+    acting,
     real_number,
     whole_number,
 )
@@ -47,10 +46,15 @@ class Flags:
     Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of weights (docs/cards.md), for the same policy. Default: NAME.toml beside them."""
-    teacher_act: Annotated[str | None, option("mode|sample"), one_of("--teacher-act", *ACTS)] = None
-    """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
-    student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"
+    teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
+        None
+    )
+    """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
+    Default: mode."""
+    student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How POLICY acts. Default: mode."""
+    starts: Annotated[Path | None, option("FILE")] = None
+    """Start states of `rldistill starts record`: one episode from each, instead of --episodes."""
     environment: Environment = field(default_factory=EnvironmentFlags)
     json: Annotated[bool, switch()] = False
     """One JSON object on one line."""
@@ -105,6 +109,7 @@ def measure(flags: Flags) -> dict[str, Any]:
         teacher_act=Acting.parse(flags.teacher_act or "mode"),
         vecnormalize=flags.vecnormalize,
         card=flags.card,
+        starts=flags.starts,
     )
     task = flags.environment.task(flags.task)
     return evaluate(flags.policy, task, against=flags.against, settings=settings)
@@ -123,6 +128,9 @@ def show(record: dict[str, Any]) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     show_summary(record)
+    if record["human_normalised"] is not None:
+        share = 100 * record["human_normalised"]
+        sys.stdout.write(f"human      {share:.1f} % of a human, {record['human_source']}\n")
 
 
 def unseen(record: dict[str, Any]) -> list[str]:

@@ -8,13 +8,12 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from rldistill.cli.terminal import option
-from rldistill.errors import UsageError, did_you_mean
+from rldistill.errors import SettingError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rldistill.envs.spec import TaskSpec
 
 BACKENDS = ("auto", "envpool", "gymnasium", "ale", "minatar")
-ACTS = ("mode", "sample")
 
 
 def one_of(flag: str, *known: str) -> Any:
@@ -27,6 +26,20 @@ def one_of(flag: str, *known: str) -> Any:
                 f"{did_you_mean(text, known)}"
             )
         return text
+
+    return _reader(read)
+
+
+def acting(flag: str) -> Any:
+    """How a policy acts: mode or sample, or with an epsilon as in mode:0.05."""
+
+    def read(text: str) -> str:
+        from rldistill.core import Acting
+
+        try:
+            return str(Acting.parse(text, flag))
+        except SettingError as error:
+            raise UsageError(str(error)) from error
 
     return _reader(read)
 

@@ -9,10 +9,9 @@ import tyro
 
 from rldistill.cli.distill import draw
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
-    one_of,
+    acting,
     real_number,
     whole_number,
 )
@@ -64,9 +63,9 @@ class Flags:
     """Seed of everything random. Default: 0."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside a checkpoint, if any."""
-    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
+    teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
     """How the teacher acts. Default: mode."""
-    student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"
+    student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts when it is scored and judged. Default: mode."""
     plot: Annotated[Path | None, option("FILE")] = None
     """Draw both scores over time into this file, for example following.svg."""

@@ -17,8 +17,12 @@ COMMANDS = {
     "follow": "distil a teacher while it is still learning",
     "merge": "distil teachers of several tasks into one student",
     "evaluate": "measure a policy, alone or against its teacher",
+    "report": "one page on a run, or on several",
+    "compare": "which of several runs is better, paired by seed where that can be",
+    "explain": "a policy in words and pictures; proofs of what a tree can do",
     "video": "film teacher and student side by side",
     "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",
+    "starts": "record states that evaluations can start from",
     "collect": "write a teacher's observations, actions and outputs to a folder",
     "demo": "distil the LunarLander teacher that ships with the package",
     "runs": "list run folders",
@@ -44,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
     0: done. 1: something went wrong (the message says what to do). 2: wrong usage. 3: --check and
-    the verdict is not `holds`. 130: interrupted (Ctrl-C), 143: terminated; the run is saved.
+    the verdict is not `holds`, or a claim of explain --verify does not. 130: interrupted (Ctrl-C),
+    143: terminated; the run is saved.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
+    acting,
     one_of,
     real_number,
     whole_number,
@@ -55,9 +55,9 @@ class Flags:
         "auto"
     )
     """Where networks run. Default: auto, the CPU."""
-    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
+    teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
     """How teachers act. Default: mode."""
-    student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"
+    student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts when it is judged. Default: mode."""
     out: Annotated[Path | None, option("DIR")] = None
     """Run folder. Default: a new one under runs/."""

@@ -1,5 +1,6 @@
 """rldistill runs: list run folders."""
 
+import datetime
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,23 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from rldistill.cli.terminal import number, option, parse, print_json, switch
-from rldistill.errors import RunFolderError
-from rldistill.runs import RunFolder, list_runs, read_json
+from rldistill.reports.record import plain_text, read_run
+from rldistill.runs import RunFolder, list_runs
 
-# What is told of a run, the file that it is in, and its type where it is not null.
-STUDENT_KEYS: dict[str, Any] = {"task": dict, "architecture": str, "method": str, "parameters": int}
-VERDICT_KEYS: dict[str, Any] = {
-    "verdict": str,
-    "fraction": (int, float),
-    "floor": (int, float),
-    "student_return": (int, float),
-    "env_steps": int,
-}
+NUMBERS = ("parameters", "fraction", "floor", "student_return", "env_steps")
 
 
 @dataclass(frozen=True)
 class Flags:
-    """List the run folders in a folder, oldest first, with their verdicts and sizes.
+    """List the run folders in a folder, oldest first, with their verdicts, sizes and dates.
 
     Example: rldistill runs experiments
     """
@@ -52,33 +45,23 @@ def run(arguments: list[str]) -> int:
 
 def describe(folder: RunFolder) -> dict[str, Any]:
     """What there is to say of a run, also of one that was cut off or is damaged."""
-    record: dict[str, Any] = {"run": str(folder.root), "state": "not finished"}
-    record |= dict.fromkeys([*STUDENT_KEYS, *VERDICT_KEYS])
-    try:
-        record |= read_keys(folder.student_json, STUDENT_KEYS)
-        record["task"] = (record["task"] or {}).get("id")
-        if folder.verdict_json.exists():
-            record |= read_keys(folder.verdict_json, VERDICT_KEYS)
-            record["state"] = "finished"
-    except RunFolderError:
-        record["state"] = "damaged"
-    return record
+    found = read_run(folder, with_curve=False)
+    told = {key: found.number(key) for key in NUMBERS}
+    return {
+        "run": str(folder.root),
+        "state": found.state,
+        "created": found.created or None,
+        "task": found.task,
+        "architecture": found.student.get("architecture"),
+        "method": found.student.get("method"),
+        "verdict": found.word,
+        **told,
+    }
 
 
-def read_keys(path: Path, types: dict[str, Any]) -> dict[str, Any]:
-    """These keys of a JSON file, None where it or they are missing.
-
-    Raises:
-        RunFolderError: the file is damaged, or a value has another type.
-    """
-    found = read_json(path) if path.exists() else {}
-    for key, kind in types.items():
-        if found.get(key) is not None and not isinstance(found[key], kind):
-            raise RunFolderError(f"{path}: {key} is {found[key]!r}")
-    return {key: found.get(key) for key in types}
-
-
-HEADINGS = ("state", "verdict", "floor", "fraction", "student", "task", "run")
+HEADINGS = (
+    "state", "verdict", "floor", "fraction", "parameters", "student", "task", "made", "run",
+)  # fmt: skip
 
 
 def table(records: list[dict[str, Any]]) -> list[str]:
@@ -86,10 +69,21 @@ def table(records: list[dict[str, Any]]) -> list[str]:
     rows: list[tuple[str, ...]] = [HEADINGS]
     for record in records:
         words = [record["state"], record["verdict"], number(record["floor"])]
-        words += [number(record["fraction"]), record["architecture"], record["task"]]
-        rows.append((*(str(word or "-") for word in words), str(record["run"])))
+        size = record["parameters"]
+        words += [number(record["fraction"]), None if size is None else f"{size:,}"]
+        words += [record["architecture"], record["task"], made(record["created"])]
+        rows.append((*(str(word or "-") for word in words), plain_text(record["run"])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def made(created: str | None) -> str | None:
+    """When a run was made, to the minute, on this machine's clock."""
+    try:
+        moment = datetime.datetime.fromisoformat(created or "")
+    except ValueError:
+        return None
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -8,10 +8,9 @@ from typing import Annotated
 import tyro
 
 from rldistill.cli.flags import (
-    ACTS,
     Environment,
     EnvironmentFlags,
-    one_of,
+    acting,
     real_number,
     whole_number,
 )
@@ -43,9 +42,9 @@ class Flags:
     """Length of the video at most; longer episodes are cut. Default: 20."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """VecNormalize statistics of the teacher. Default: the file beside it, if there is one."""
-    teacher_act: Annotated[str, option("mode|sample"), one_of("--teacher-act", *ACTS)] = "mode"
+    teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
     """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
-    student_act: Annotated[str, option("mode|sample"), one_of("--student-act", *ACTS)] = "mode"
+    student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts. Default: mode."""
     force: Annotated[bool, switch()] = False
     """Replace the file that is already there."""
@@ -73,7 +72,7 @@ def run(arguments: list[str]) -> int:
     task = flags.environment.task(flags.task)
     made = film(flags.student, flags.against, task, flags.out, settings)
     if flags.json:
-        print_json(asdict(made))
+        print_json({name: value for name, value in asdict(made).items() if name != "moments"})
     else:
         seconds = made.frames / made.frames_per_second
         sys.stdout.write(

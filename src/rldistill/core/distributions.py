@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from rldistill.errors import SettingError
+from rldistill.errors import SettingError, did_you_mean
 from rldistill.maths import categorical, gaussian, squashed
 
 
@@ -121,20 +121,42 @@ ACTING = ("mode", "sample")
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """How a policy turns its distribution into an action: by mode or by sampling."""
+    """How a policy turns its distribution into an action.
+
+    Attributes:
+        mode: its likeliest action; False samples.
+        epsilon: share of steps with a uniformly random one of its actions instead, in [0, 1];
+            categorical policies alone.
+
+    Raises:
+        SettingError: epsilon is out of range.
+    """
 
     mode: bool = True
+    epsilon: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.epsilon <= 1.0:
+            raise SettingError(f"epsilon must lie in [0, 1], got {self.epsilon:g}")
 
     @classmethod
     def parse(cls, text: str, what: str = "act") -> "Acting":
-        """From the words "mode" or "sample".
+        """From the words "mode" or "sample", or with an epsilon behind a colon.
 
-        >>> Acting.parse("sample").mode
-        False
+        >>> Acting.parse("sample").mode, Acting.parse("mode:0.05").epsilon
+        (False, 0.05)
         """
-        if text not in ACTING:
-            raise SettingError(f"{what} must be one of {', '.join(ACTING)}; got {text!r}")
-        return cls(text == "mode")
+        word, colon, share = text.partition(":")
+        if word not in ACTING:
+            raise SettingError(
+                f"{what} must be one of {', '.join(ACTING)}, or with a share of random actions "
+                f"as in mode:0.05; got {text!r}.{did_you_mean(word, ACTING)}"
+            )
+        try:
+            epsilon = float(share) if colon else 0.0
+        except ValueError as error:
+            raise SettingError(f"{what}: mode:EPSILON needs a number; got {text!r}") from error
+        return cls(word == "mode", epsilon)
 
     @classmethod
     def require(cls, value: object, what: str) -> None:
@@ -149,7 +171,18 @@ class Acting:
             raise SettingError(f"{what} must be Acting(mode=True) or (mode=False); got {value!r}")
 
     def __str__(self) -> str:
-        return "mode" if self.mode else "sample"
+        word = "mode" if self.mode else "sample"
+        return f"{word}:{self.epsilon:g}" if self.epsilon else word
 
     def choose(self, distribution: Distribution, generator: torch.Generator | None) -> Tensor:
-        return distribution.mode() if self.mode else distribution.sample(generator)
+        """Actions [B], or [B, D]."""
+        actions = distribution.mode() if self.mode else distribution.sample(generator)
+        if self.epsilon == 0.0:
+            return actions
+        if not isinstance(distribution, Categorical):
+            raise SettingError("epsilon is about action indices; this policy's are continuous")
+        # Random among the actions that are not masked.
+        allowed = (distribution.logits > -torch.inf).double()
+        drawn = Categorical(allowed.log()).sample(generator)
+        chance = torch.rand(actions.shape, generator=generator, device=actions.device)
+        return torch.where(chance < self.epsilon, drawn, actions)

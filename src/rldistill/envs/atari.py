@@ -71,6 +71,17 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     )
 
 
+def single_game(task: TaskSpec) -> tuple[AtariGame, int, tuple[str, ...]]:
+    """One game by itself, its step limit, and notes.
+
+    Raises:
+        MissingExtraError, TaskError, SettingError: as open_atari.
+    """
+    asked = parse_atari(task.id, task.env_kwargs)
+    limit = max_steps(asked.settings, task.max_episode_steps)
+    return AtariGame(asked, task.max_episode_steps), limit, (asked.settings.describe(),)
+
+
 def fire_of(task: AtariTask) -> int | None:
     """Which of a policy's actions is FIRE; None where the game has none.
 

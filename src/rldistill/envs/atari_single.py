@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from rldistill.envs import ale
 from rldistill.envs.atari_settings import MAX_FRAMES, AtariTask, max_frames
-from rldistill.errors import require
+from rldistill.errors import EnvironmentFailure, require
 
 Array = np.ndarray[Any, Any]
 _NOOP = 0  # first in every action set
@@ -80,11 +80,11 @@ class AtariGame(gymnasium.Env[Array, Any]):
         reward, over, cut = self._act(action, seen=True)
         return self._stack.copy(), reward, over, cut, {}
 
-    def replay(self, actions: Iterable[int]) -> bool:
-        """Take these steps; frames that nobody sees are not made.
+    def replay(self, actions: Iterable[int]) -> Array:
+        """Take these steps; frames that nobody sees are not made. What is seen then.
 
-        Returns:
-            Whether the episode goes on.
+        Raises:
+            EnvironmentFailure: the episode ends on the way.
         """
         every = list(actions)
         # Older frames are pushed out of the stack; the one before gives a final step its picture.
@@ -92,8 +92,11 @@ class AtariGame(gymnasium.Env[Array, Any]):
         for index, action in enumerate(every):
             _, over, cut = self._act(action, seen=index >= first_seen)
             if over or cut:
-                return False
-        return True
+                raise EnvironmentFailure(
+                    f"{self._task.id}: the episode ends in step {index + 1} of {len(every)} that "
+                    "were to be replayed: they are of another task or another version of it"
+                )
+        return self._stack.copy()
 
     def close(self) -> None:
         """Nothing to close."""

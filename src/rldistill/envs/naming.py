@@ -7,6 +7,7 @@ stands in brackets behind a name: "pole angle [rad]".
 
 import fnmatch
 import functools
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -55,13 +56,15 @@ class TaskNames:
     """Names of all features and actions of a task.
 
     Attributes:
-        features: one for each number of a flat observation; empty for pixels.
+        features: one for each number of an observation, in its order; empty for pixels.
         actions: one for each action, or for each dimension of a continuous one.
+        action_units: as many, "" for none.
         notes: one line each for what the reader should know of them.
     """
 
     features: tuple[Feature, ...]
     actions: tuple[str, ...]
+    action_units: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def feature(self, text: str) -> int:
@@ -96,8 +99,7 @@ def task_names(task: TaskSpec, info: TaskInfo, file: Path | None = None) -> Task
         SettingError: the file cannot be read, or has another number of names than the task has.
     """
     given = {} if file is None else _read_file(file)
-    shape = info.observation_space.shape
-    num_features = shape[0] if len(shape) == 1 else 0
+    num_features = _count(info)
     features, notes = _shipped_features(task, info, num_features)
     if not features:
         features = _numbered(info, num_features)
@@ -109,7 +111,22 @@ def task_names(task: TaskSpec, info: TaskInfo, file: Path | None = None) -> Task
             raise SettingError(
                 f"{file} names {len(features)} features; observations of {info.id} have {what}"
             )
-    return TaskNames(features, _action_names(info, given.get("actions"), file), tuple(notes))
+    actions = _parsed(_action_names(info, given.get("actions"), file))
+    return TaskNames(
+        features,
+        tuple(one.name for one in actions),
+        tuple(one.unit for one in actions),
+        tuple(notes),
+    )
+
+
+def _count(info: TaskInfo) -> int:
+    """Numbers that can have names: those of flat observations, or of a grid that is shipped."""
+    shape, entry = info.observation_space.shape, _entry(info.id)
+    if len(shape) == 1:
+        return shape[0]
+    grid = tuple(entry.get("grid", ())) if entry else ()
+    return math.prod(shape) if grid and shape[:2] == grid else 0
 
 
 def _shipped_features(
@@ -173,19 +190,19 @@ def _numbered(info: TaskInfo, count: int) -> tuple[Feature, ...]:
     return tuple(Feature(name) for name in names)
 
 
-def _action_names(info: TaskInfo, given: Any, file: Path | None) -> tuple[str, ...]:
+def _action_names(info: TaskInfo, given: Any, file: Path | None) -> list[str]:
     space = info.action_space
     discrete = isinstance(space, spaces.Discrete)
     count = int(space.n) if isinstance(space, spaces.Discrete) else space.shape[0]
     if given is not None:
         if len(given) != count:
             raise SettingError(f"{file} names {len(given)} actions; {info.id} has {count}")
-        return tuple(given)
+        return list(given)
     entry = _entry(info.id) or {}
     for names in entry.get("actions", ()):
         if len(names) == count:
-            return tuple(names)
-    return tuple(f"{'action' if discrete else 'action dimension'} {i}" for i in range(count))
+            return list(names)
+    return [f"{'action' if discrete else 'action dimension'} {i}" for i in range(count)]
 
 
 def _parsed(words: list[str]) -> tuple[Feature, ...]:

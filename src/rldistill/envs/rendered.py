@@ -13,6 +13,7 @@ import numpy as np
 
 from rldistill.envs.actions import action_writer
 from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.naming import task_names
 from rldistill.envs.observations import ObservationReader
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.wrappers import import_user_module
@@ -28,6 +29,7 @@ class RenderedEnv:
 
     Attributes:
         info: the task as gymnasium steps it.
+        names: of what it shows and takes.
         frames_per_second: at which the task's makers show it; 30 where they do not say.
     """
 
@@ -44,6 +46,7 @@ class RenderedEnv:
             equal_starts=True,
             max_episode_steps=limit,
         )
+        self.names = task_names(task, self.info)
         told: Any = env.metadata.get("render_fps")
         fits = isinstance(told, int | float) and 1 <= told <= 1000
         self.frames_per_second = float(told) if fits else 30.0
@@ -84,6 +87,8 @@ class RenderedEnv:
             raise TaskError(
                 f"{self.info.id} must draw pictures [height, width, 3]; it drew {picture.shape}"
             )
+        if picture.dtype.kind == "f" and picture.max() <= 1.0:  # MinAtar's colours are shares
+            picture = 255.0 * picture
         return picture.clip(0, 255).astype(np.uint8)
 
     def _batch(self, raw: Any) -> Array:
@@ -136,7 +141,20 @@ def open_rendered(task: TaskSpec) -> RenderedEnv:
             f"{task.id or 'the task'} cannot draw itself: its render_mode is {env.render_mode!r} "
             f"and must be {MODE!r}"
         )
+    _follow_body(env, task)
     return RenderedEnv(env, limit, task)
+
+
+def _follow_body(env: gymnasium.Env[Any, Any], task: TaskSpec) -> None:
+    """Let MuJoCo's camera go with the body: gymnasium's own stands still while a cheetah leaves."""
+    module: Any = sys.modules.get("gymnasium.envs.mujoco.mujoco_env")
+    body: Any = env.unwrapped
+    if module is None or not isinstance(body, module.MujocoEnv):
+        return
+    if {"camera_id", "camera_name", "default_camera_config"}.isdisjoint(task.env_kwargs):
+        mujoco: Any = sys.modules["mujoco"]
+        camera = mujoco.mj_name2id(body.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")
+        body.mujoco_renderer.camera_id = camera  # -1, the free camera, where there is none
 
 
 @contextmanager

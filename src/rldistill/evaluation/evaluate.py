@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -13,9 +13,12 @@ import torch
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.spec import TaskInfo
+from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.starts import Starts
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
+from rldistill.evaluation.atari_scores import SOURCE
+from rldistill.evaluation.normalise import human_normalised
 from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
@@ -33,6 +36,7 @@ from rldistill.runs import RunFolder
 from rldistill.teachers.load import load_teacher
 
 DECISIONS_TIMED = 300
+EPISODES = 256
 
 
 @final
@@ -51,9 +55,11 @@ class EvaluationSettings:
             without them; of POLICY's, where it is measured alone or against itself.
         card: what network the teacher's weights are of, or POLICY's, as for vecnormalize; None
             looks beside them.
+        starts: file of start states; each is played from once, by each policy, on single
+            environments. `episodes` and `num_envs` are then its number of states.
     """
 
-    episodes: int = 256
+    episodes: int = EPISODES
     num_envs: int | None = None
     floor: float = DEFAULT_FLOOR
     seed: int = 0
@@ -61,8 +67,13 @@ class EvaluationSettings:
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
     card: Path | None = None
+    starts: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.starts is not None and (self.episodes, self.num_envs) != (EPISODES, None):
+            raise SettingError(
+                "episodes and num_envs have no effect with starts: each state is played from once"
+            )
         Acting.require(self.teacher_act, "teacher_act")
         Acting.require(self.student_act, "student_act")
         if self.episodes < 1:
@@ -95,6 +106,7 @@ def evaluate(
         task), mean_length (of the policy's episodes, in steps); of student, teacher and random
         policy each NAME_iqm, NAME_low and NAME_high (95 % interval of the mean) and NAME_std; of
         student and teacher NAME_bytes and NAME_latency_seconds (median of single decisions).
+        For Atari human_normalised and human_source.
         What does not apply is None: all of the teacher and of the random policy without `against`.
 
     Raises:
@@ -112,11 +124,12 @@ def evaluate(
     require_acting(student, settings.student_act, "student_act")
     if teacher is not None:
         require_acting(teacher, settings.teacher_act, "teacher_act")
-    num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
-    with one_thread(), Arena(spec, info, num_envs, settings.seed) as arena:
+    arena, num_rounds = make_arena(spec, info, settings)
+    num_envs = arena.num_envs
+    with one_thread(), arena:
         # A run of this seed chose its student on the seeds from 0 on: judge it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs
-        played = play(arena, student, teacher, settings)
+        played = play(arena, student, teacher, settings, num_rounds)
     outcome, alike = None, None
     if teacher is not None:
         ours, theirs, randoms = (returns_of(rounds) for rounds in played)
@@ -132,13 +145,31 @@ def evaluate(
     record = summarise(outcome, alike, sides, costs)
     return (
         record
-        | {"task": info.id, "backend": info.backend, "notes": list(info.notes)}
+        | {"task": info.id, "backend": info.backend, "notes": list(arena.info.notes)}
         | {"mean_length": float(np.concatenate([one.lengths for one in played[0]]).mean())}
         | describe("student", played[0], student)
         | describe("teacher", played[1], teacher)
         | describe("random", played[2], None)
         | {"episodes": sum(len(one.returns) for one in played[0])}
+        | against_human(info.id, float(returns_of(played[0]).mean()), settings.starts is not None)
     )
+
+
+def make_arena(spec: TaskSpec, info: TaskInfo, settings: EvaluationSettings) -> tuple[Arena, int]:
+    """Where episodes are played, and how many rounds of them.
+
+    Raises:
+        TaskError: the starts are of another task.
+    """
+    if settings.starts is None:
+        num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
+        return Arena(spec, info, num_envs, settings.seed), -(-settings.episodes // num_envs)
+    starts = Starts.load(settings.starts)
+    starts.require_task(spec)
+    note = f"{len(starts.states)} start states of {starts.source}: each played to again, once"
+    info = replace(info, notes=(*info.notes, note, "on single environments, one after the other"))
+    arena = Arena(spec, info, len(starts.states), settings.seed, starts=starts.states)
+    return arena, 1
 
 
 Returns = np.ndarray[Any, np.dtype[np.float64]]
@@ -150,11 +181,12 @@ def play(
     student: NetworkPolicy,
     teacher: NetworkPolicy | None,
     settings: EvaluationSettings,
+    num_rounds: int,
 ) -> Played:
     """Rounds of student, teacher and random policy (the last two only with a teacher)."""
     device = torch.device("cpu")
     played: Played = ([], [], [])
-    for index in range(-(-settings.episodes // arena.num_envs)):
+    for index in range(num_rounds):
         seed = arena.next_seed()
         keep = index == 0
         actor = policy_actor(student, settings.student_act, device, seed)
@@ -180,6 +212,14 @@ def compare(
         for played in (student_round, teacher_round)
     )
     return AgreementPair(on_student, on_teacher)
+
+
+def against_human(task_id: str, mean_return: float, human_starts: bool) -> dict[str, Any]:
+    """POLICY's share of a human tester's score above random play; None for most tasks."""
+    value = human_normalised(task_id, mean_return, human_starts=human_starts)
+    kind = "human" if human_starts else "no-op"
+    source = None if value is None else f"published scores from {kind} starts ({SOURCE})"
+    return {"human_normalised": value, "human_source": source}
 
 
 def describe(name: str, rounds: list[Round], policy: NetworkPolicy | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
-from rldistill.envs.names import Name, action_names, feature_names
+from rldistill.envs.naming import Feature, TaskNames
 from rldistill.envs.spec import TaskInfo
 from rldistill.evaluation.agreement import Comparison
 from rldistill.evaluation.evaluate import latency, size_in_bytes
@@ -137,7 +137,7 @@ class RunEvidence:
     teacher_cost: PolicyCost
     student_cost: PolicyCost
     temperatures: tuple[float, float]
-    feature_names: tuple[Name, ...] = field(default=())
+    feature_names: tuple[Feature, ...] = field(default=())
     action_names: tuple[str, ...] = field(default=())
 
     @property
@@ -147,13 +147,18 @@ class RunEvidence:
 
 
 def take_evidence(
-    measured: Measured, info: TaskInfo, teacher: NetworkPolicy, student: NetworkPolicy
+    measured: Measured,
+    info: TaskInfo,
+    names: TaskNames,
+    teacher: NetworkPolicy,
+    student: NetworkPolicy,
 ) -> RunEvidence:
     """What is to be kept of the measured episodes; plays nothing, and times some decisions.
 
     Args:
         measured: what Prover.measure gave.
         info: the task.
+        names: of what it shows and takes.
         teacher, student: who played.
     """
     rounds = measured.rounds
@@ -177,8 +182,8 @@ def take_evidence(
         teacher_cost=PolicyCost.of(teacher),
         student_cost=PolicyCost.of(student),
         temperatures=measured.compared[STUDENT].temperatures,
-        feature_names=feature_names(info),
-        action_names=action_names(info),
+        feature_names=() if is_picture(info.observation_space.shape) else names.features,
+        action_names=names.actions,
     )
 
 

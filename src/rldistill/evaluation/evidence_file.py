@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from rldistill.core import CategoricalHead, Head, QValueHead, head_from_json, head_to_json
-from rldistill.envs.names import Name
+from rldistill.envs.naming import Feature
 from rldistill.errors import RunFolderError, SettingError
 from rldistill.evaluation.evidence import LARGE, Array, Episodes, PolicyCost, RunEvidence, States
 from rldistill.runs import atomic_write, to_json
@@ -46,7 +46,7 @@ def save_evidence(path: Path, evidence: RunEvidence) -> None:
         "teacher_cost": asdict(evidence.teacher_cost),
         "student_cost": asdict(evidence.student_cost),
         "temperatures": list(evidence.temperatures),
-        "feature_names": [list(name) for name in evidence.feature_names],
+        "feature_names": [[one.name, one.unit] for one in evidence.feature_names],
         "action_names": list(evidence.action_names),
     }
     own = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
@@ -146,7 +146,7 @@ def _checked(arrays: dict[str, Array], record: _Record) -> RunEvidence:
     heads = record.head("teacher_head"), record.head("student_head")
     states = _states(arrays, heads)
     pairs = record.texts("feature_names")
-    names = tuple(Name(*(_text(x, "a name") for x in pair)) for pair in pairs)
+    names = tuple(Feature(_text(name, "a name"), _text(unit, "a unit")) for name, unit in pairs)
     if names and len(names) != states.features.shape[1]:
         raise ValueError("feature_names must be one per number of a state")
     actions = tuple(_text(name, "a name") for name in record.texts("action_names"))

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.naming import task_names
 from rldistill.errors import between
 from rldistill.evaluation.evaluate import EvaluationSettings, one_thread
 from rldistill.evaluation.evidence import RunEvidence, take_evidence
@@ -51,4 +52,4 @@ def remeasure(
         # A run of this seed chose its student on the seeds from 0 on: measure it on others.
         arena.rounds_played = SEED_SPACE // 4 // num_envs
         measured = Prover(arena, who, settings.floor).measure(small)
-    return take_evidence(measured, info, large, small)
+    return take_evidence(measured, info, task_names(spec, info), large, small)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from rldistill.core import Acting, DeterministicHead, Policy
+from rldistill.core import Acting, CategoricalHead, DeterministicHead, Policy, QValueHead
 from rldistill.envs.atari import scored
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.starts import Start, make_started
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import NotFiniteError, SettingError
 from rldistill.rollout.control import uniform_actions
@@ -112,6 +113,8 @@ class Arena:
         rounds_played: how many seed blocks were used; saved in checkpoints.
         env: the environments, made at the first round and seeded anew for each; a context manager
             closes them.
+        starts: states that episodes start from, one for each environment; None: where the task
+            starts them.
     """
 
     task: TaskSpec
@@ -120,6 +123,7 @@ class Arena:
     base_seed: int
     rounds_played: int = 0
     env: VectorEnv | None = None
+    starts: tuple[Start, ...] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +152,11 @@ class Arena:
         """One round of freshly seeded environments."""
         if self.env is None:
             # A training's clipping of rewards and ends of episodes are no part of a score.
-            self.env = make(scored(self.task), self.num_envs, seed)
+            task = scored(self.task)
+            if self.starts is None:
+                self.env = make(task, self.num_envs, seed)
+            else:
+                self.env = make_started(task, self.starts)
         return play_round(self.env, actor, seed, keep_observations)
 
 
@@ -178,7 +186,7 @@ def count_envs(task: TaskSpec, asked: int | None, default: int) -> int:
 
 
 def require_acting(policy: Policy, act: Acting, setting: str) -> None:
-    """Sampling has no effect on a policy that gives one action and no distribution.
+    """Sampling and epsilon must have an effect: a policy may have no distribution, or no indices.
 
     Raises:
         SettingError: that is so here; `setting` is what the error calls it.
@@ -187,6 +195,11 @@ def require_acting(policy: Policy, act: Acting, setting: str) -> None:
         raise SettingError(
             f"{setting} 'sample' has no effect: {policy.info.name} gives one action per state and "
             "no distribution to sample from; leave it out"
+        )
+    if act.epsilon and not isinstance(policy.info.head, CategoricalHead | QValueHead):
+        raise SettingError(
+            f"{setting} {act}: the actions of {policy.info.name} are continuous, and epsilon is "
+            "about action indices; leave it out"
         )
 
 

@@ -1,11 +1,11 @@
 """Actions of a policy in numbers and in words, and when two of them are the same."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
+from rldistill.envs.naming import TaskNames
 from rldistill.evaluation.agreement import CLOSE
 
 Array = np.ndarray[Any, Any]
@@ -43,14 +43,18 @@ def sameness(head: Head, actions: Array, others: Array) -> Array:
     return np.asarray((apart <= CLOSE * width).mean(-1))
 
 
-def action_words(names: Sequence[str], action: Array) -> str:
+def action_words(names: TaskNames, action: Array) -> str:
     """An action for people.
 
-    >>> action_words(("left", "right"), np.array(1))
+    >>> action_words(TaskNames((), ("left", "right")), np.array(1))
     'right'
-    >>> action_words(("main engine", "side engines"), np.array([0.51234, -1.0]))
-    'main engine 0.512, side engines -1'
+    >>> action_words(TaskNames((), ("torque", "gas"), ("N m", "")), np.array([0.51234, -1.0]))
+    'torque 0.512 N m, gas -1'
     """
     if action.ndim == 0:
-        return names[int(action)]
-    return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, action, strict=True))
+        return names.actions[int(action)]
+    units = names.action_units or ("",) * len(names.actions)
+    return ", ".join(
+        f"{name} {value:.3g} {unit}".rstrip()
+        for name, value, unit in zip(names.actions, action, units, strict=True)
+    )

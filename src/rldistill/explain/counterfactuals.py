@@ -21,9 +21,11 @@ Array = np.ndarray[Any, Any]
 Acts = Callable[[Array], Array]
 CHUNK = 64
 # Of the search: how many nearest states with another action it starts from, and how it goes on.
-STARTS = 8
-HALVINGS = 12
+STARTS = 6
+HALVINGS = 10
 ROUNDS = 6
+MOST_PASSES = 2000
+BEYOND = 1e-4
 
 
 @final
@@ -54,7 +56,7 @@ class Counterfactual:
             + (f" {names.features[i].unit}" if names.features[i].unit else "")
             for i in np.flatnonzero(self.observation != self.changed).tolist()
         ]
-        old, new = (action_words(names.actions, one) for one in (self.action, self.new_action))
+        old, new = (action_words(names, one) for one in (self.action, self.new_action))
         return f"{', '.join(parts)} ({self.distance:.3g} sd): {old} -> {new}"
 
     def to_json(self, names: TaskNames) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def searched_changes(
     """Near observations with another action, for any policy: upper bounds of the distance.
 
     From the nearest known states with another action the search halves the way back, then moves
-    one feature after another back as far as the action stays different, until nothing gets nearer.
+    one feature after another back as far as the action stays different, and again.
 
     Args:
         act: from observations [N, O] to actions.
@@ -128,68 +130,74 @@ def searched_changes(
         about: the head, and the standard deviation [O] of each feature.
     """
     head, scale = about
-    found = [_search(act, pool, one, (head, scale)) for one in observations]
-    return np.array([one for one, _ in found]), np.stack([point for _, point in found])
-
-
-def _search(
-    act: Acts, pool: tuple[Array, Array], observation: Array, about: tuple[Head, Array]
-) -> tuple[float, Array]:
-    head, scale = about
-    known, actions = pool
-    mine = act(observation[None])
+    mine = act(observations)
+    starts = _starts(pool, observations, mine, about)
+    count, width = starts.shape[:2]
+    origins = np.repeat(observations, width, 0).astype(np.float64)
+    old = np.repeat(mine, width, 0)
 
     def differs(points: Array) -> Array:
-        taken = act(points)
-        return sameness(head, taken, np.repeat(mine, len(taken), 0)) < 1.0
+        return sameness(head, act(points.astype(np.float32)), old) < 1.0
 
-    other = sameness(head, actions, np.repeat(mine, len(actions), 0)) < 1.0
-    # Features that never vary have the same value in every known state.
-    far = np.where(other, distances(known, observation, scale), np.inf)
-    starts = known[np.argsort(far, kind="stable")[: min(STARTS, int(np.isfinite(far).sum()))]]
-    if len(starts) == 0:
-        return float("inf"), observation
-    points = _halved(differs, observation, starts)
-    for _ in range(ROUNDS):
-        before = distances(points, observation, scale)
-        for feature in np.flatnonzero(scale > 0).tolist():
-            points = _moved_back(differs, observation, points, feature)
-        points = _halved(differs, observation, points)
-        if (distances(points, observation, scale) > 0.999 * before).all():
-            break
-    apart = distances(points, observation, scale)
-    best = int(apart.argmin())
-    return float(apart[best]), points[best]
+    points = starts.reshape(count * width, -1).astype(np.float64)
+    found = differs(points)  # where no state with another action is known, none is
+    varying = np.flatnonzero(scale > 0).tolist()
+    rounds = int(np.clip(MOST_PASSES // (HALVINGS * max(1, len(varying))), 1, ROUNDS))
+    points = _halved(differs, origins, points)
+    for _ in range(rounds):
+        for feature in varying:
+            points = _moved_back(differs, origins, points, feature)
+        points = _halved(differs, origins, points)
+    # A hair beyond the border, so that rounding does not take the point back.
+    beyond = origins + (1.0 + BEYOND) * (points - origins)
+    points = np.where(differs(beyond)[:, None], beyond, points)
+    apart = np.where(found & differs(points), distances(points, origins, scale), np.inf)
+    best = apart.reshape(count, width).argmin(1)
+    chosen = np.arange(count) * width + best
+    nearest = np.where(np.isfinite(apart[chosen])[:, None], points[chosen], observations)
+    return apart[chosen], nearest.astype(np.float32)
 
 
-def _halved(differs: Acts, observation: Array, points: Array) -> Array:
-    """Move all features of points [S, O] towards an observation, as far as the action allows."""
+def _starts(
+    pool: tuple[Array, Array], observations: Array, mine: Array, about: tuple[Head, Array]
+) -> Array:
+    """For each observation the nearest known ones with another action: [B, S, O]."""
+    head, scale = about
+    known, actions = pool
+    width = min(STARTS, len(known))
+    found: list[Array] = []
+    for row, observation in enumerate(observations):
+        other = sameness(head, actions, np.repeat(mine[row : row + 1], len(actions), 0)) < 1.0
+        far = np.where(other, distances(known, observation, scale), np.inf)
+        found.append(known[np.argsort(far, kind="stable")[:width]])
+    return np.stack(found)
+
+
+def _halved(differs: Acts, origins: Array, points: Array) -> Array:
+    """Move all features of points [S, O] towards their origins, as far as the action allows."""
     near, far = np.zeros(len(points)), np.ones(len(points))
-    way = points.astype(np.float64) - observation
+    way = points - origins
     for _ in range(HALVINGS):
         middle = (near + far) / 2
-        other = differs((observation + middle[:, None] * way).astype(np.float32))
+        other = differs(origins + middle[:, None] * way)
         near, far = np.where(other, near, middle), np.where(other, middle, far)
-    return np.where((far < 1.0)[:, None], observation + far[:, None] * way, points).astype(
-        np.float32
-    )
+    return origins + far[:, None] * way
 
 
-def _moved_back(differs: Acts, observation: Array, points: Array, feature: int) -> Array:
+def _moved_back(differs: Acts, origins: Array, points: Array, feature: int) -> Array:
     """Move one feature of points [S, O] back to its value, as far as the action allows."""
     near, far = np.zeros(len(points)), np.ones(len(points))
-    old = points[:, feature].astype(np.float64)
-    way = old - observation[feature]
+    way = points[:, feature] - origins[:, feature]
 
     def moved(share: Array) -> Array:
         changed = points.copy()
-        changed[:, feature] = np.where(share < 1.0, observation[feature] + share * way, old)
+        changed[:, feature] = origins[:, feature] + share * way
         return changed
 
-    if (all_back := differs(moved(near))).all():
-        return moved(near)
-    for _ in range(HALVINGS):
-        middle = (near + far) / 2
-        other = differs(moved(middle))
-        near, far = np.where(other, near, middle), np.where(other, middle, far)
+    all_back = differs(moved(near))
+    if not all_back.all():
+        for _ in range(HALVINGS):
+            middle = (near + far) / 2
+            other = differs(moved(middle))
+            near, far = np.where(other, near, middle), np.where(other, middle, far)
     return moved(np.where(all_back, 0.0, far))

@@ -15,6 +15,7 @@ MOST_LEAVES = 64
 ROW, BOX, GAP, MARGIN, HEAD = 44.0, 34.0, 52.0, 16.0, 78.0
 LETTER = 6.7  # width of a letter of 12 pixels, on average
 WIDEST_LINE = 6.0
+WIDEST_LEGEND = 900.0
 NUM_COLOURS = 8
 # Fill and edge of actions, light then dark: the hues of Okabe and Ito 2008, told apart by those who
 # are colour blind.
@@ -77,8 +78,8 @@ def draw_tree(picture: Picture) -> str:
     edges, widths = _columns(picture, layout)
     boxes = [_node(picture, layout, node, (edges, widths)) for node in layout.row]
     lines = [_branches(picture, layout, node, (edges, widths)) for node in layout.row]
-    width = max(edges[-1] + widths[-1] + MARGIN, LETTER * 1.3 * len(picture.title) + 2 * MARGIN)
-    legend = _legend(picture, width)
+    legend, needed = _legend(picture, max(edges[-1] + widths[-1], WIDEST_LEGEND))
+    width = max(edges[-1] + widths[-1], LETTER * 1.3 * len(picture.title) + MARGIN, needed) + MARGIN
     subtitle = picture.subtitle
     if layout.cut:
         shown = len(layout.cut)
@@ -200,30 +201,32 @@ def _branches(picture: Picture, layout: _Layout, node: int, columns: Columns) ->
     depth = layout.depth[node]
     x0, x1, y0 = edges[depth] + widths[depth], edges[depth + 1], _middle(layout, node)
     found: list[str] = []
-    for child, word in ((int(tree.left[node]), "yes"), (int(tree.right[node]), "no")):
+    children = ((int(tree.left[node]), "yes", -5.0), (int(tree.right[node]), "no", 12.0))
+    for child, word, above in children:
         y1, half = _middle(layout, child), (x0 + x1) / 2
         thick = 1.0 + (WIDEST_LINE - 1.0) * float(picture.shares[child])
         found.append(
             f'<path class="branch" stroke-width="{thick:.2f}" '
             f'd="M{x0:.1f} {y0:.1f}C{half:.1f} {y0:.1f} {half:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"/>'
-            f'<text class="small word" x="{x1 - 5:.1f}" y="{y1 - 5:.1f}">{word}</text>'
+            f'<text class="small word" x="{x1 - 5:.1f}" y="{y1 + above:.1f}">{word}</text>'
         )
     return "".join(found)
 
 
-def _legend(picture: Picture, width: float) -> list[str]:
+def _legend(picture: Picture, most: float) -> tuple[list[str], float]:
+    """The colours with their names, as many as fit, and where they end."""
     found: list[str] = []
     x = MARGIN
     for name, colour in picture.legend:
         need = 22 + LETTER * len(name) + 14
-        if x + need > width:
+        if x + need > most:
             break
         found.append(
             f'<rect class="leaf a{colour % NUM_COLOURS}" x="{x:.1f}" y="54" width="14" height="14" '
             f'rx="4"/><text class="small" x="{x + 20:.1f}" y="65">{escape(name)}</text>'
         )
         x += need
-    return found
+    return found, x
 
 
 def _style() -> str:

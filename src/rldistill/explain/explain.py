@@ -1,5 +1,6 @@
 """explain_policy(): a policy in words, numbers and pictures."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -20,10 +21,10 @@ from rldistill.explain.picture import picture_of
 from rldistill.explain.played import Played, Stage, stage
 from rldistill.explain.regions import Region, overall, regions_of
 from rldistill.explain.rules import rules_of
-from rldistill.explain.saliency import saliency
+from rldistill.explain.saliency import Saliency, saliency
 from rldistill.explain.simplify import simplified
-from rldistill.explain.subject import load_subject, tree_of
-from rldistill.explain.surrogate import Surrogate, fit_surrogate, policy_of_tree
+from rldistill.explain.subject import flat, load_subject, policy_of_tree, tree_of
+from rldistill.explain.surrogate import Surrogate, fit_surrogate
 from rldistill.maths import stats
 from rldistill.students.tree import LEAF, TreeArrays
 
@@ -100,13 +101,16 @@ def explain_policy(
     subject = load_subject(policy, info, settings.vecnormalize)
     teacher = None if against is None else load_subject(against, info, role="teacher")
     names = task_names(spec, info, settings.names)
-    is_flat = len(info.observation_space.shape) == 1
-    _require_effects(subject, settings, is_flat)
+    has_names, shape = bool(names.features), info.observation_space.shape
+    _require_effects(subject, settings, has_names)
     num_envs = count_envs(spec, settings.num_envs, min(64, settings.episodes))
     with stage(spec, info, (settings.episodes, num_envs), settings.seed) as where:
-        played = where.play(subject, 1 if is_flat else PIXEL_STRIDE)
-        about = _About(subject, teacher, info, names, played)
-        return _flat(about, where, settings) if is_flat else _pixels(about)
+        played = where.play(subject, 1 if len(shape) == 1 else PIXEL_STRIDE)
+        looks = None if len(shape) == 1 else _saliency(subject, played)
+        if not has_names:
+            return _pixels(_About(subject, teacher, info, names, played), looks)
+        rows = _About(flat(subject), teacher and flat(teacher), info, names, played.flat())
+        return dataclasses.replace(_numbers(rows, where, settings), saliency=looks)
 
 
 @final
@@ -143,7 +147,7 @@ class _About:
         )
 
 
-def _require_effects(subject: NetworkPolicy, settings: ExplainSettings, is_flat: bool) -> None:
+def _require_effects(subject: NetworkPolicy, settings: ExplainSettings, has_names: bool) -> None:
     """Refuse settings that do nothing here.
 
     Raises:
@@ -153,18 +157,22 @@ def _require_effects(subject: NetworkPolicy, settings: ExplainSettings, is_flat:
         raise SettingError(
             f"leaves has no effect: {subject.info.name} is a tree and is explained as it is"
         )
-    if settings.leaves is not None and not is_flat:
+    if settings.leaves is not None and not has_names:
         raise SettingError(
             "leaves has no effect on pixels: a tree asks one number at a time, and one pixel says "
             "little; give the task a view of objects or memory"
         )
 
 
-def _pixels(about: _About) -> Explanation:
-    """Of a policy on pixels: where it looks."""
-    observations = about.played.observations
+def _saliency(subject: NetworkPolicy, played: Played) -> Saliency:
+    """Where a policy looks, over states spread evenly over those played."""
+    observations = played.observations
     rows = np.linspace(0, len(observations) - 1, min(PIXEL_STATES, len(observations)))
-    found = saliency(about.subject, observations[rows.astype(np.int64)])
+    return saliency(subject, observations[rows.astype(np.int64)])
+
+
+def _pixels(about: _About, looks: Saliency | None) -> Explanation:
+    """Of a policy on pixels: where it looks."""
     return about.explanation(
         is_tree=False,
         surrogate=None,
@@ -174,7 +182,7 @@ def _pixels(about: _About) -> Explanation:
         regions=(),
         importance=(),
         changes=None,
-        saliency=found,
+        saliency=looks,
         notes=(
             *about.info.notes,
             "pixels: no rules are drawn, since one pixel says little; a view of objects or memory "
@@ -184,8 +192,8 @@ def _pixels(about: _About) -> Explanation:
     )
 
 
-def _flat(about: _About, where: Stage, settings: ExplainSettings) -> Explanation:
-    """Of a policy on numbers: everything but saliency."""
+def _numbers(about: _About, where: Stage, settings: ExplainSettings) -> Explanation:
+    """Of a policy on numbers that have names: everything but saliency."""
     subject, played = about.subject, about.played
     own = tree_of(subject)
     surrogate: Surrogate | None = None
@@ -204,7 +212,7 @@ def _flat(about: _About, where: Stage, settings: ExplainSettings) -> Explanation
     if not about.info.equal_starts:
         notes.append("episodes do not start equally, so what shuffling loses is not paired")
     space = about.info.observation_space
-    changes = changes_of(subject, own, played, (space.low, space.high))
+    changes = changes_of(subject, own, played, (space.low.ravel(), space.high.ravel()))
     found = about.explanation(
         is_tree=own is not None,
         surrogate=surrogate,

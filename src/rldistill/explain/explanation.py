@@ -79,6 +79,11 @@ class Explanation:
     notes: tuple[str, ...]
     svg: str | None
 
+    @property
+    def ordered(self) -> list[Region]:
+        """The regions, the most used first."""
+        return sorted(self.regions, key=lambda one: -one.share.value)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; everything but the pictures."""
         return {

@@ -138,7 +138,7 @@ def _shuffled(policy: NetworkPolicy, played: Played, features: tuple[int, ...], 
     pool = played.observations[:, features]
 
     def actor(observations: Array) -> Array:
-        seen = observations.copy()
+        seen = observations.reshape(len(observations), -1).astype(np.float32)
         seen[:, features] = pool[generator.integers(0, len(pool), len(seen))]
         return inner(seen)
 

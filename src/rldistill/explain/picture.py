@@ -1,6 +1,7 @@
 """The picture of an explanation: words and colours for every node."""
 
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ Array = np.ndarray[Any, Any]
 # Continuous actions of more dimensions are drawn as numbers alone.
 MOST_NAMED = 2
 LONGEST_LABEL = 64
+_NUMBER = re.compile(r".* (-?\d[^ ]*)")
 
 
 def picture_of(explanation: Explanation, tree: TreeArrays, observations: Array) -> Explanation:
@@ -79,7 +81,8 @@ def _label(action: str) -> str:
     """The words of an action, shortened to what a node can hold."""
     parts = action.split(", ")
     if len(parts) > MOST_NAMED and " = " not in action:
-        action = f"[{', '.join(part.rpartition(' ')[2] for part in parts)}]"
+        numbers = [_NUMBER.search(part) for part in parts]
+        action = f"[{', '.join(number[1] for number in numbers if number)}]"
     return action if len(action) <= LONGEST_LABEL else f"{action[: LONGEST_LABEL - 3]}..."
 
 
@@ -96,12 +99,14 @@ def _subtitle(explanation: Explanation) -> str:
             f"it does what {explanation.policy} does in {percent(explanation.surrogate.fidelity)}"
         )
         parts = [f"{faithful} of steps"]
+        parts.append(f"left to play it returns {explanation.surrogate.returns.value:.4g}")
     else:
         merged = explanation.num_leaves - len(explanation.regions)
         parts = [f"{explanation.num_leaves} leaves"]
-        parts += [f"{merged} merged into neighbours of the same action"] if merged else []
+        parts += [f"{merged} of them merged into neighbours that do the same"] if merged else []
     returns = explanation.returns
-    parts.append(f"return {returns.value:.4g} over {explanation.episodes} episodes")
+    of = "" if explanation.surrogate is None else f"{explanation.policy}'s "
+    parts.append(f"{of}return {returns.value:.4g} over {explanation.episodes} episodes")
     return "; ".join(parts)
 
 

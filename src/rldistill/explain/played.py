@@ -42,6 +42,11 @@ class Played:
         """E."""
         return len(self.returns)
 
+    def flat(self) -> "Played":
+        """With its observations as rows of float32."""
+        rows = self.observations.reshape(len(self.observations), -1).astype(np.float32)
+        return Played(rows, self.actions, self.returns_to_go, self.episode, self.returns)
+
     def rows(self, chosen: Array) -> "Played":
         """Some of the states; the returns stay those of all episodes."""
         return Played(

@@ -170,7 +170,7 @@ def leaf_words(tree: TreeArrays, node: int, head: Head, names: TaskNames) -> str
     if tree.coefficients is None:
         with torch.no_grad():
             action = head(torch.from_numpy(tree.values[node])).mode().numpy()
-        return action_words(names.actions, clipped(head, action))
+        return action_words(names, clipped(head, action))
     formulas = [
         f"{name} = {_formula(tree.values[node, k], tree.coefficients[node, k], names)}"
         for k, name in enumerate(names.actions)

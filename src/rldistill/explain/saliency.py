@@ -110,16 +110,22 @@ def _comparison(policy: NetworkPolicy, intact: Array) -> Callable[[Array], Array
             found: Tensor = categorical.kl(ours.logits / heat, theirs.logits / heat)
         else:
             found = continuous_loss("kl", head, ours, theirs)
-        return found.double().numpy()
+        return found.double().clamp(min=0.0).numpy()  # below 0 is rounding
 
     return compare
 
 
 def _frame(observation: Array, axes: tuple[int, int]) -> Array:
-    """The picture [H, W] in [0, 1]: the mean of colours, or the newest of stacked frames."""
+    """The picture [H, W] in [0, 1]: the mean of colours, or the newest of stacked frames.
+
+    Of channels of 0 and 1, as in MinAtar, each has a shade of its own.
+    """
     if observation.ndim == 2:
-        return observation / 255.0
+        return observation / 255.0 if observation.max() > 1 else observation.astype(np.float64)
     channels = 3 - sum(axes)
     frames = np.moveaxis(observation, channels, -1)
+    if observation.max() <= 1:
+        shades = np.arange(1, frames.shape[-1] + 1) / frames.shape[-1]
+        return np.asarray((frames * shades).max(-1))
     picture = frames.mean(-1) if frames.shape[-1] == 3 else frames[..., -1]
     return picture / 255.0

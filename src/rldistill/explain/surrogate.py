@@ -1,23 +1,21 @@
 """A tree that stands for a policy which is none, and how faithfully it does."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import torch
 
-from rldistill.core import Head, NetworkPolicy, PolicyInfo
+from rldistill.core import Head, NetworkPolicy
 from rldistill.errors import SettingError
 from rldistill.explain.actions import BATCH, acts, sameness
 from rldistill.explain.played import Played, Stage
 from rldistill.explain.regions import overall
+from rldistill.explain.subject import policy_of_tree
 from rldistill.maths import stats
 from rldistill.maths.stats import Estimate
 from rldistill.students.cart import fit_cart
 from rldistill.students.tree import TreeArrays
-from rldistill.students.tree_module import TreeModule
-from rldistill.students.tree_specs import GROWTHS, TreeSpec
 from rldistill.students.tree_targets import targets_of
 
 Array = np.ndarray[Any, Any]
@@ -72,22 +70,6 @@ def fit_surrogate(policy: NetworkPolicy, played: Played, leaves: int, where: Sta
         returns=stats.estimate(returns),
         fitted=len(fitted.episode),
     )
-
-
-def policy_of_tree(tree: TreeArrays, like: PolicyInfo) -> NetworkPolicy:
-    """A tree as a policy with the spaces and the head of another."""
-    count = tree.num_nodes
-    info = PolicyInfo(
-        name=f"tree:{tree.num_leaves}",
-        framework="rldistill",
-        observation_shape=like.observation_shape,
-        head=like.head,
-        acting_parameters=count,
-        parameters=count,
-        source=f"a surrogate of {like.name}",
-    )
-    spec = TreeSpec(GROWTHS["tree"], tree.num_leaves)
-    return NetworkPolicy(TreeModule(spec, math.prod(like.observation_shape), tree), info)
 
 
 @torch.no_grad()

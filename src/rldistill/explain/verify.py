@@ -52,6 +52,7 @@ class Proof:
         holds: True: proved for every float32 observation of the box. False: there is a
             counterexample. None: no claim, or one that hangs on the rounding of linear leaves.
         box: the box.
+        box_words: the box in the words of the question.
         leaves: what each leaf that can be reached in the box can do there.
         num_leaves: of the whole tree.
         counterexample: float32 [O], an observation of the box where the policy, run, breaks the
@@ -64,6 +65,7 @@ class Proof:
     claim: str | None
     holds: bool | None
     box: Box
+    box_words: str
     leaves: tuple[LeafActions, ...]
     num_leaves: int
     counterexample: Array | None
@@ -75,7 +77,12 @@ class Proof:
         """Plain JSON types; bounds that are none are null."""
         example = None
         if self.counterexample is not None and self.action is not None:
+            values = zip(self.names.features, self.counterexample, strict=True)
             example = {
+                "words": [
+                    f"{feature.name} {value!s}" + (f" {feature.unit}" if feature.unit else "")
+                    for feature, value in values
+                ],
                 "observation": self.counterexample.tolist(),
                 "action": self.action.tolist(),
                 "action_name": self._action_name(),
@@ -85,6 +92,7 @@ class Proof:
             "claim": self.claim,
             "holds": self.holds,
             "answer": self.answer,
+            "box_words": self.box_words,
             "box": _bounds(self.box, self.names),
             "leaves": [_leaf(leaf, self.names) for leaf in self.leaves],
             "leaves_reached": len(self.leaves),
@@ -139,7 +147,9 @@ def verify_tree(policy: object, task: TaskSource, question: Question = Question(
     whole = leaf_boxes(tree, len(names.features))
     reached = whole.within(box)
     leaves = leaf_actions(subject, tree, reached, claim)
-    return _proof(subject, claim, leaves, box, (len(whole.leaves), space, names))
+    words = " and ".join(question.box) or "all observations"
+    words += ", within the declared bounds" if question.in_space else ""
+    return _proof(subject, claim, leaves, (box, words), (len(whole.leaves), space, names))
 
 
 def _box(question: Question, names: TaskNames, space: Box) -> Box:
@@ -169,7 +179,7 @@ def _proof(
     subject: NetworkPolicy,
     claim: Claim | None,
     leaves: Sequence[LeafActions],
-    box: Box,
+    asked: tuple[Box, str],
     about: tuple[int, Box, TaskNames],
 ) -> Proof:
     num_leaves, space, names = about
@@ -188,7 +198,8 @@ def _proof(
     return Proof(
         claim=None if claim is None else claim.words,
         holds=holds,
-        box=box,
+        box=asked[0],
+        box_words=asked[1],
         leaves=tuple(leaves),
         num_leaves=num_leaves,
         counterexample=example,

@@ -90,8 +90,8 @@ class Ports:
         return self.inputs[1] if len(self.inputs) > 1 else None
 
 
-def ports(policy: NetworkPolicy, output: Output) -> Ports:
-    """What a policy exported with this output takes and gives.
+def ports(policy: NetworkPolicy, output: Output, dtype: str) -> Ports:
+    """What a policy exported with this output takes and gives, on observations of a type.
 
     Raises:
         SettingError: the policy gives one action and no distribution.
@@ -102,8 +102,7 @@ def ports(policy: NetworkPolicy, output: Output) -> Ports:
             f"--output {output} has no effect: {policy.info.name} gives one action per state and "
             "no distribution; leave it out"
         )
-    kind = "uint8" if len(policy.info.observation_shape) == 3 else "float32"
-    seen = Port("observation", kind, policy.info.observation_shape, "as the environment gives it")
+    seen = Port("observation", dtype, policy.info.observation_shape, "as the environment gives it")
     noise = () if output is not Output.SAMPLE else (_noise(head),)
     outputs = _distribution(head) if output is Output.DISTRIBUTION else ()
     return Ports((seen, *noise), (_action(head, output), *outputs))

@@ -9,9 +9,11 @@ from rldistill.core import CategoricalHead, QValueHead
 from rldistill.exporters import c_functions
 from rldistill.exporters.acting import Precision, bounds_of
 from rldistill.exporters.c_decide import acting, function, is_discrete
+from rldistill.exporters.c_int8 import ranges_of
 from rldistill.exporters.c_source import MOST_STACK_BYTES, require_name
-from rldistill.exporters.c_steps import CWriter, Value, ranges_of, raw_shape
+from rldistill.exporters.c_steps import CWriter, Value
 from rldistill.exporters.quantise import balanced, calibration
+from rldistill.exporters.steps import end_shape
 from rldistill.exporters.target import Subject
 
 # The codes that a function returns, in the order of their numbers.
@@ -39,7 +41,7 @@ def build(subject: Subject) -> bytes:
     writer = CWriter(ranges)
     shape = subject.policy.info.observation_shape
     raw = writer.steps(steps, Value("observation", shape))
-    decide = acting(subject, writer, raw_shape(steps, shape))
+    decide = acting(subject, writer, end_shape(steps, shape)[0])
     text = "\n".join(
         [
             *_opening(subject),
@@ -73,8 +75,8 @@ def _opening(subject: Subject) -> list[str]:
         " * gives NAME_OK, or one of the codes below and leaves action as it was. Do not compile",
         " * it with -ffast-math: that removes the check for NaN.",
         " */",
-        "#ifndef NAME_H",
-        "#define NAME_H",
+        f"#ifndef {subject.name.upper()}_H",
+        f"#define {subject.name.upper()}_H",
         "",
         *includes,
         "",
@@ -100,6 +102,7 @@ def _types(subject: Subject, writer: CWriter) -> list[str]:
         f"    NAME_{code} = {number},{f' /* {text} */' if text else ''}"
         for number, (code, text) in enumerate(ERRORS.items())
     ]
+    codes[-1] = codes[-1].replace(",", "", 1)
     return [
         "enum {",
         *(f"    {line}" for line in counts),

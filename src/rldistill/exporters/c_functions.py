@@ -101,9 +101,36 @@ CONV_INT8 = _conv(
     START="0",
     RESULT="(float)sum * scale[o] + bias[o]",
 )
+MAX_POOL = """
+static inline void NAME_max_pool(const float *x, const int *shape, float *y) {
+    /* shape: channels, height, width; kernel height, kernel width; strides; padding */
+    const int height = shape[1], width = shape[2];
+    const int rows = (height + 2 * shape[7] - shape[3]) / shape[5] + 1;
+    const int columns = (width + 2 * shape[8] - shape[4]) / shape[6] + 1;
+    for (int k = 0; k < shape[0]; ++k) {
+        for (int r = 0; r < rows; ++r) {
+            for (int c = 0; c < columns; ++c) {
+                float largest = -INFINITY;
+                for (int i = 0; i < shape[3]; ++i) {
+                    const int at = r * shape[5] + i - shape[7];
+                    for (int j = 0; j < shape[4]; ++j) {
+                        const int across = c * shape[6] + j - shape[8];
+                        if (at >= 0 && at < height && across >= 0 && across < width) {
+                            const float v = x[(k * height + at) * width + across];
+                            largest = v > largest ? v : largest;
+                        }
+                    }
+                }
+                y[(k * rows + r) * columns + c] = largest;
+            }
+        }
+    }
+}
+"""
 LAYER_NORM = """
 static inline void NAME_layer_norm(float *x, const float *weight, const float *bias, float epsilon,
-                                   int size) {
+                                   int size, int each) {
+    /* each: how many neighbours share a weight and a bias */
     float mean = 0.0f, variance = 0.0f;
     for (int i = 0; i < size; ++i) {
         mean += x[i];
@@ -114,7 +141,7 @@ static inline void NAME_layer_norm(float *x, const float *weight, const float *b
     }
     const float inverse = 1.0f / sqrtf(variance / (float)size + epsilon);
     for (int i = 0; i < size; ++i) {
-        x[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
+        x[i] = (x[i] - mean) * inverse * weight[i / each] + bias[i / each];
     }
 }
 """

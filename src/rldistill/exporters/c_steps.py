@@ -5,35 +5,37 @@ from typing import Any, final
 
 import numpy as np
 
+from rldistill.core import DeterministicHead
 from rldistill.exporters import c_functions
 from rldistill.exporters.activations import written
+from rldistill.exporters.c_int8 import activation_scale, int8_weights
 from rldistill.exporters.c_source import Buffers, floats, integers, literal
-from rldistill.exporters.interpret import run_step
+from rldistill.exporters.c_tree import tree_to_c
 from rldistill.exporters.steps import (
     Activation,
     Affine,
     Append,
+    ChannelNorm,
+    ChannelsFirst,
     Clip,
     Conv,
     Dense,
     Flatten,
     Fork,
     LayerNorm,
+    MaxPool,
     Normalise,
+    Residual,
     Shape,
     Squash,
     Step,
     Steps,
-    end_shape,
+    Tree,
+    arrays_of,
     shape_after,
 )
 
 Array = np.ndarray[Any, Any]
-# int8: the largest number seen takes a quarter of the range of an activation, what is beyond four
-# times that saturates.
-HEADROOM = 4.0
-LARGEST_WEIGHT = 127
-INT16_MAX, INT32_MAX = 2**15 - 1, 2**31 - 1
 
 
 @final
@@ -80,16 +82,25 @@ class CWriter:
                 return Value(x.name, (x.size,))
             case Dense() | Conv():
                 return self._weighted(step, x)
+            case MaxPool():
+                return self._pool(step, x)
+            case ChannelsFirst():
+                return self._channels_first(x)
+            case Residual():
+                return self._residual(step, x)
+            case Tree():
+                return self._tree(step, x)
             case Fork():
                 return self._fork(step, x)
             case Append():
                 return self._append(step, x)
-            case LayerNorm():
+            case LayerNorm() | ChannelNorm():
                 self.functions["layer_norm"] = c_functions.LAYER_NORM
                 weight, bias = self._floats(step.weight), self._floats(step.bias)
                 x = self._own(x)
                 epsilon = literal(step.epsilon)
-                self._say(f"NAME_layer_norm({x.name}, {weight}, {bias}, {epsilon}, {x.size});")
+                sizes = f"{x.size}, {x.size // len(step.weight)}"
+                self._say(f"NAME_layer_norm({x.name}, {weight}, {bias}, {epsilon}, {sizes});")
                 return x
             case _:
                 x = self._own(x)
@@ -185,6 +196,48 @@ class CWriter:
         self.constants.append(integers(name, numbers, "int"))
         return name
 
+    def _pool(self, step: MaxPool, x: Value) -> Value:
+        self.functions["max_pool"] = c_functions.MAX_POOL
+        shape = shape_after(step, x.shape)
+        y = Value(self.floats.take(int(np.prod(shape))), shape)
+        numbers = np.array([*x.shape, *step.kernel, *step.stride, *step.padding])
+        sizes = f"NAME_k{len(self.constants)}"
+        self.constants.append(integers(sizes, numbers, "int"))
+        self._say(f"NAME_max_pool({x.name}, {sizes}, {y.name});")
+        self.floats.give_back(x.name)
+        return y
+
+    def _channels_first(self, x: Value) -> Value:
+        height, width, channels = x.shape
+        y = Value(self.floats.take(x.size), (channels, height, width))
+        place = f"(i % {channels}) * {height * width} + i / {channels}"
+        self._copy(x, f"{y.name}[{place}]")
+        self.floats.give_back(x.name)
+        return y
+
+    def _residual(self, step: Residual, x: Value) -> Value:
+        """The steps work on a copy, which x is then added to."""
+        copy = Value(self.floats.take(x.size), x.shape)
+        self._copy(x, f"{copy.name}[i]")
+        y = self.steps(step.steps, copy)
+        self.lines += [
+            f"for (int i = 0; i < {x.size}; ++i) {{",
+            f"    {y.name}[i] += {x.name}[i];",
+            "}",
+        ]
+        self.floats.give_back(x.name)
+        return y
+
+    def _tree(self, step: Tree, x: Value) -> Value:
+        tree = arrays_of(step)
+        # Raw outputs are asked for alone; which head reads them is no matter.
+        head = DeterministicHead((0.0,), (1.0,))
+        self.functions["tree"] = "\n" + tree_to_c(tree, x.size, head, "NAME_tree")
+        y = Value(self.floats.take(tree.num_outputs), (tree.num_outputs,))
+        self._say(f"NAME_tree_raw({x.name}, {y.name});")
+        self.floats.give_back(x.name)
+        return y
+
     def _fork(self, step: Fork, x: Value) -> Value:
         """Both branches read x, so the first gets a copy."""
         copy = Value(self.floats.take(x.size), x.shape)
@@ -238,38 +291,3 @@ class CWriter:
 
     def _say(self, line: str) -> None:
         self.lines.append(line)
-
-
-def ranges_of(steps: Steps, x: Array) -> dict[int, float]:
-    """The largest |number| that each Dense and Conv was given over observations, by id of step."""
-    found: dict[int, float] = {}
-    for step in steps:
-        if isinstance(step, Dense | Conv):
-            found[id(step)] = float(np.abs(x).max()) or 1.0
-        elif isinstance(step, Fork):
-            found |= ranges_of(step.first, x) | ranges_of(step.second, x)
-        x = run_step(step, x)
-    return found
-
-
-def activation_scale(step: Dense | Conv, largest: float) -> tuple[int, float]:
-    """The largest integer an input of a layer may become, and what one unit of it stands for.
-
-    16 bits, or fewer where the int32 sum of that many products could overflow.
-    """
-    fan_in = int(np.prod(step.weight.shape[1:]))
-    limit = min(INT16_MAX, INT32_MAX // (LARGEST_WEIGHT * fan_in))
-    return limit, HEADROOM * largest / limit
-
-
-def int8_weights(step: Dense | Conv) -> tuple[Array, Array]:
-    """Weights int8 in -127..127 and one scale per output: symmetric, largest to 127."""
-    flat = step.weight.reshape(len(step.weight), -1).astype(np.float64)
-    largest = np.abs(flat).max(1)
-    scales = np.where(largest > 0, largest, 1.0) / LARGEST_WEIGHT
-    return np.rint(flat / scales[:, None]).astype(np.int8), scales
-
-
-def raw_shape(steps: Steps, observation_shape: Shape) -> int:
-    """How many raw outputs a network gives."""
-    return end_shape(steps, observation_shape)[0]

@@ -19,12 +19,10 @@ from rldistill.core import (
 )
 from rldistill.errors import ExportError, RunFolderError
 from rldistill.exporters.acting import Port
-from rldistill.exporters.lower import array
+from rldistill.exporters.lower import find_normaliser
 from rldistill.exporters.parity import Parity
 from rldistill.exporters.target import Subject, Target
 from rldistill.runs import read_json
-from rldistill.students.mlp import InputNormaliser
-from rldistill.teachers.layers import Normaliser
 
 FORMAT, VERSION = "rldistill export", 1
 SUFFIX = ".contract.json"
@@ -77,7 +75,7 @@ def write_contract(
         "format": FORMAT,
         "version": VERSION,
         "file": {
-            "name": target.file_name(subject),
+            "name": target.file_name(subject.name, subject.precision),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         },
@@ -86,7 +84,7 @@ def write_contract(
         "output": str(subject.output),
         "inputs": [_port(port) for port in subject.ports.inputs],
         "outputs": [_port(port) for port in subject.ports.outputs],
-        "observation": _observation(subject.policy, background),
+        "observation": _observation(subject.policy, subject.ports.inputs[0].dtype, background),
         "normaliser": _normaliser(subject.policy),
         "action": _action(subject.policy, background),
         "mask": None,
@@ -114,11 +112,11 @@ def _port(port: Port) -> dict[str, Any]:
     return {"name": port.name, "dtype": port.dtype, "shape": shape, "meaning": port.meaning}
 
 
-def _observation(policy: NetworkPolicy, background: Background) -> dict[str, Any]:
+def _observation(policy: NetworkPolicy, dtype: str, background: Background) -> dict[str, Any]:
     space = background.observation_space
     return {
         "shape": list(policy.info.observation_shape),
-        "dtype": "uint8" if len(policy.info.observation_shape) == 3 else "float32",
+        "dtype": dtype,
         "low": None if space is None else _few(space.low),
         "high": None if space is None else _few(space.high),
         "features": None if background.features is None else list(background.features),
@@ -133,18 +131,13 @@ def _few(bounds: np.ndarray[Any, Any]) -> Any:
 
 def _normaliser(policy: NetworkPolicy) -> dict[str, Any]:
     """The statistics of the policy's normaliser; it is inside of the file in any case."""
-    for module in policy.module.modules():
-        if isinstance(module, Normaliser):
-            mean, std = array(module.mean), array(module.std)
-        elif isinstance(module, InputNormaliser):
-            mean, std = array(module.mean), 1.0 / array(module.inverse_std)
-        else:
-            continue
+    step = find_normaliser(policy.module)
+    if step is not None:
         return {
             "where": "inside the file: give it raw observations",
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-            "clip": module.clip,
+            "mean": step.mean.tolist(),
+            "std": step.std.tolist(),
+            "clip": step.clip,
         }
     return {"where": "none, or in the weights: give it raw observations"}
 

@@ -10,16 +10,23 @@ from rldistill.exporters.steps import (
     Activation,
     Affine,
     Append,
+    ChannelNorm,
+    ChannelsFirst,
     Clip,
     Conv,
     Dense,
     Flatten,
     Fork,
     LayerNorm,
+    MaxPool,
     Normalise,
+    Residual,
+    Shape,
     Squash,
     Step,
     Steps,
+    Tree,
+    arrays_of,
 )
 
 Array = np.ndarray[Any, Any]
@@ -48,12 +55,21 @@ def run_step(step: Step, x: Array) -> Array:
             result = x @ step.weight.T.astype(x.dtype) + step.bias
         case Conv():
             result = _convolve(step, x)
+        case MaxPool():
+            result = _pool(step, x)
+        case ChannelsFirst():
+            result = x.transpose(0, 3, 1, 2)
+        case ChannelNorm():
+            flat = _normalised(x.reshape(len(x), -1), step.epsilon).reshape(x.shape)
+            result = flat * step.weight[:, None, None] + step.bias[:, None, None]
+        case Residual():
+            result = x + run_steps(step.steps, x)
+        case Tree():
+            result = arrays_of(step).raw(x)
         case Flatten():
             result = x.reshape(len(x), -1)
         case LayerNorm():
-            centred = x - x.mean(-1, keepdims=True)
-            std = np.sqrt((centred**2).mean(-1, keepdims=True) + step.epsilon)
-            result = centred / std * step.weight + step.bias
+            result = _normalised(x, step.epsilon) * step.weight + step.bias
         case Activation():
             result = written(step.name).numpy(x, step.parameter)
         case Affine():
@@ -77,10 +93,25 @@ def _squash(step: Squash, x: Array) -> Array:
     return np.where(bounded, low + 0.5 * (np.tanh(x) + 1.0) * (high - low), x)
 
 
+def _normalised(x: Array, epsilon: float) -> Array:
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+
+
 def _convolve(step: Conv, x: Array) -> Array:
-    (top, left), (down, right) = step.padding, step.stride
-    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, step.weight.shape[2:], (2, 3))
-    windows = windows[:, :, ::down, ::right]
+    windows = _windows(x, step.weight.shape[2:], step.stride, step.padding, 0.0)
     summed = np.einsum("bcijkl,ockl->boij", windows, step.weight.astype(x.dtype), optimize=True)
     return summed + step.bias[:, None, None]
+
+
+def _pool(step: MaxPool, x: Array) -> Array:
+    return _windows(x, step.kernel, step.stride, step.padding, -np.inf).max((-2, -1))
+
+
+def _windows(x: Array, kernel: Shape, stride: Shape, padding: Shape, fill: float) -> Array:
+    """[B, C, rows, columns, h, w]."""
+    (top, left), (down, right) = padding, stride
+    edges = ((0, 0), (0, 0), (top, top), (left, left))
+    padded = np.pad(x, edges, constant_values=fill)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, (2, 3))
+    return windows[:, :, ::down, ::right]

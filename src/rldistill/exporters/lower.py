@@ -10,28 +10,37 @@ from torch import Tensor, nn
 from rldistill.core import (
     DeterministicHead,
     GaussianHead,
+    Head,
     NetworkPolicy,
     SquashedGaussianHead,
 )
 from rldistill.errors import NotFiniteError, SettingError
+from rldistill.exporters import steps as kinds
 from rldistill.exporters.activations import NEAREST, OF_TORCH
 from rldistill.exporters.steps import (
     Activation,
     Affine,
     Append,
+    ChannelNorm,
+    ChannelsFirst,
     Clip,
     Conv,
     Dense,
     Flatten,
     Fork,
     LayerNorm,
+    MaxPool,
     Normalise,
     Squash,
     Step,
     Steps,
 )
+from rldistill.students.cnn import Cnn
+from rldistill.students.impala import Impala, Residual
 from rldistill.students.mlp import InputNormaliser, Mlp
 from rldistill.students.outputs import LOG_STD_RANGE
+from rldistill.students.pixels import PixelLayout
+from rldistill.students.tree_module import TreeModule
 from rldistill.teachers import layers as fixed
 
 Array = np.ndarray[Any, Any]
@@ -39,6 +48,8 @@ SUPPORTED = (
     "nn.Sequential of nn.Linear, nn.Conv2d, nn.Flatten, nn.LayerNorm and the activations "
     f"{', '.join(cls.__name__ for cls in OF_TORCH)}"
 )
+# What sees a flat observation.
+FLAT = (Dense, Normalise, LayerNorm, kinds.Tree)
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
@@ -51,9 +62,7 @@ def lower(policy: NetworkPolicy) -> Steps:
     """
     require_finite(policy)
     steps = _module(policy.module)
-    if len(policy.info.observation_shape) != 1 and not isinstance(
-        steps[0], Conv | Flatten | Affine
-    ):
+    if len(policy.info.observation_shape) != 1 and isinstance(steps[0], FLAT):
         steps = (Flatten(), *steps)
     return _merged(steps)
 
@@ -77,7 +86,19 @@ def _module(module: nn.Module) -> Steps:
         case nn.Sequential():
             return tuple(step for part in module for step in _module(part))
         case Mlp():
-            return _mlp(module)
+            network = module.folded()
+            first = () if network.normaliser is None else _module(network.normaliser)
+            end = _end(network.head, network.log_std)
+            return (*first, *_module(network.layers), *end)
+        case Cnn() | Impala():
+            end = _end(module.head, module.log_std)
+            return (*_pixels(module.pixels), *_module(module.layers), *end)
+        case Residual():
+            first, second = _module(module.first), _module(module.second)
+            relu = Activation("relu")
+            return (kinds.Residual((relu, *first, relu, *second)),)
+        case TreeModule():
+            return (_tree(module),)
         case InputNormaliser():
             std = 1.0 / array(module.inverse_std).astype(np.float64)
             return (Normalise(array(module.mean).astype(np.float64), std, module.clip),)
@@ -117,6 +138,12 @@ def _layer(module: nn.Module) -> Steps:
             affine = module.elementwise_affine
             weight = array(module.weight) if affine else np.ones(size, np.float32)
             return (LayerNorm(weight, _bias(module.bias, size), float(module.eps)),)
+        case nn.GroupNorm() if module.num_groups == 1 and module.affine:
+            return (ChannelNorm(array(module.weight), array(module.bias), float(module.eps)),)
+        case nn.MaxPool2d() if module.dilation == 1 and not module.ceil_mode:
+            sizes = (module.kernel_size, module.stride, module.padding)
+            kernel, stride, padding = map(_pair, sizes)
+            return (MaxPool(kernel, stride, padding),)
         case nn.Identity() | nn.Dropout():
             return ()
         case nn.Hardtanh():
@@ -128,6 +155,16 @@ def _layer(module: nn.Module) -> Steps:
             return (Activation(*OF_TORCH[type(module)](module)),)
         case _:
             raise SettingError(unsupported(module))
+
+
+def find_normaliser(module: nn.Module) -> Normalise | None:
+    """The observation normaliser inside of a network; None where it has none or it is folded in."""
+    for part in module.modules():
+        if isinstance(part, (InputNormaliser, fixed.Normaliser)):
+            (step,) = _module(part)
+            assert isinstance(step, Normalise)
+            return step
+    return None
 
 
 def unsupported(module: nn.Module) -> str:
@@ -143,20 +180,33 @@ def unsupported(module: nn.Module) -> str:
     return f"{name} cannot be exported{nearest}. Supported are {SUPPORTED}"
 
 
-def _mlp(module: Mlp) -> Steps:
-    network = module.folded()
-    steps: list[Step] = [] if network.normaliser is None else [*_module(network.normaliser)]
-    steps += _module(network.layers)
-    head = network.head
-    if network.log_std is not None:
-        steps.append(Append(array(network.log_std)))
-    elif isinstance(head, SquashedGaussianHead):
+def _end(head: Head, log_std: Tensor | None) -> Steps:
+    """What stands behind the last layer of our own students."""
+    if log_std is not None:
+        return (Append(array(log_std)),)
+    if isinstance(head, SquashedGaussianHead):
         free = np.full(len(head.low), np.inf, np.float32)
         low, high = (np.full(len(head.low), bound, np.float32) for bound in LOG_STD_RANGE)
-        steps.append(Clip(np.concatenate([-free, low]), np.concatenate([free, high])))
-    elif isinstance(head, DeterministicHead):
-        steps.append(Squash(np.array(head.low, np.float32), np.array(head.high, np.float32)))
-    return tuple(steps)
+        return (Clip(np.concatenate([-free, low]), np.concatenate([free, high])),)
+    if isinstance(head, DeterministicHead):
+        return (Squash(np.array(head.low, np.float32), np.array(head.high, np.float32)),)
+    return ()
+
+
+def _pixels(pixels: PixelLayout) -> Steps:
+    scale, zero = np.full(1, 1.0 / pixels.scale, np.float32), np.zeros(1, np.float32)
+    scaled = () if pixels.scale == 1.0 else (Affine(scale, zero),)
+    return (*(() if pixels.channels_first else (ChannelsFirst(),)), *scaled)
+
+
+def _tree(module: TreeModule) -> kinds.Tree:
+    tree = module.tree
+    linear = np.zeros(0, np.float32) if tree.coefficients is None else tree.coefficients
+    return kinds.Tree(tree.feature, tree.threshold, tree.left, tree.right, tree.values, linear)
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _exploration(module: fixed.ExplorationStd) -> Steps:
@@ -217,3 +267,22 @@ def without_std(steps: Steps, head: GaussianHead | SquashedGaussianHead) -> Step
         kept = dataclasses.replace(before, weight=before.weight[:size], bias=before.bias[:size])
         return (*steps[: -2 if before is not last else -1], kept)
     return steps
+
+
+def has_weights(steps: Steps) -> bool:
+    """Whether there is a layer of weights.
+
+    >>> has_weights((Flatten(),))
+    False
+    """
+    for step in steps:
+        match step:
+            case Dense() | Conv():
+                return True
+            case Fork() if has_weights((*step.first, *step.second)):
+                return True
+            case kinds.Residual() if has_weights(step.steps):
+                return True
+            case _:
+                continue
+    return False

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from rldistill.errors import SettingError, require
-from rldistill.exporters import onnx
+from rldistill.exporters import onnx, onnx_nodes
 from rldistill.exporters.acting import Precision
 from rldistill.exporters.interpret import run_step
 from rldistill.exporters.steps import Affine, Conv, Dense, Steps
@@ -80,8 +80,8 @@ def build(subject: Subject) -> bytes:
     if subject.precision in (Precision.FP32, Precision.FP16):
         return onnx.build(subject)
     steps = balanced(subject.steps, calibration(subject))
-    plain = onnx.onnx().load_from_string(onnx.build(subject, steps))
-    plain = onnx.onnx().shape_inference.infer_shapes(plain)
+    plain = onnx_nodes.onnx().load_from_string(onnx.build(subject, steps))
+    plain = onnx_nodes.onnx().shape_inference.infer_shapes(plain)
     # Shapes are inferred; without this mark onnxruntime logs to the root logger that they are not.
     plain.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     quantization = require("onnxruntime.quantization", extra="onnx")

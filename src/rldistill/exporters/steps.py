@@ -10,6 +10,8 @@ from typing import Any, final
 
 import numpy as np
 
+from rldistill.students.tree import TreeArrays
+
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
@@ -42,6 +44,60 @@ class Conv:
     bias: Array
     stride: tuple[int, int]
     padding: tuple[int, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MaxPool:
+    """The largest of each window of [C, H, W]; what is beyond the edge never wins."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChannelsFirst:
+    """[H, W, C] to [C, H, W]."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChannelNorm:
+    """LayerNorm over all numbers of [C, H, W], with weight and bias [C] for each channel."""
+
+    weight: Array
+    bias: Array
+    epsilon: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """x + steps(x)."""
+
+    steps: "tuple[Step, ...]"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A decision tree: the leaf's values, plus coefficients @ x where leaves are linear.
+
+    Attributes:
+        feature, left, right: int32 [N]; -1 at a leaf; x[feature] <= threshold goes left.
+        threshold: float32 [N].
+        values: float32 [N, outputs].
+        coefficients: float32 [N, outputs, O], or [0] where leaves are constant.
+    """
+
+    feature: Array
+    threshold: Array
+    left: Array
+    right: Array
+    values: Array
+    coefficients: Array
 
 
 @final
@@ -117,6 +173,11 @@ Step = (
     Normalise
     | Dense
     | Conv
+    | MaxPool
+    | ChannelsFirst
+    | ChannelNorm
+    | Residual
+    | Tree
     | Flatten
     | LayerNorm
     | Activation
@@ -139,11 +200,14 @@ def shape_after(step: Step, shape: Shape) -> Shape:
         case Dense():
             return (step.weight.shape[0],)
         case Conv():
-            sizes = zip(shape[1:], step.weight.shape[2:], step.stride, step.padding, strict=True)
-            return (
-                step.weight.shape[0],
-                *((n + 2 * pad - kernel) // stride + 1 for n, kernel, stride, pad in sizes),
-            )
+            windows = (step.weight.shape[2:], step.stride, step.padding)
+            return (step.weight.shape[0], *_windows(shape, *windows))
+        case MaxPool():
+            return (shape[0], *_windows(shape, step.kernel, step.stride, step.padding))
+        case ChannelsFirst():
+            return (shape[2], *shape[:2])
+        case Tree():
+            return (step.values.shape[1],)
         case Flatten():
             return (math.prod(shape),)
         case Append():
@@ -154,8 +218,29 @@ def shape_after(step: Step, shape: Shape) -> Shape:
             return shape
 
 
+def _windows(shape: Shape, kernel: Shape, stride: Shape, padding: Shape) -> Shape:
+    """How many windows there are from top to bottom and from left to right."""
+    sizes = zip(shape[1:], kernel, stride, padding, strict=True)
+    return tuple((n + 2 * pad - size) // step + 1 for n, size, step, pad in sizes)
+
+
 def end_shape(steps: Steps, shape: Shape) -> Shape:
     """The shape of what a chain of steps gives for one x of this shape."""
     for step in steps:
         shape = shape_after(step, shape)
     return shape
+
+
+def arrays_of(step: Tree) -> TreeArrays:
+    """A tree as the library has it, without what it was grown from."""
+    count = len(step.feature)
+    return TreeArrays(
+        feature=step.feature,
+        threshold=step.threshold,
+        left=step.left,
+        right=step.right,
+        values=step.values,
+        coefficients=step.coefficients if step.coefficients.size else None,
+        samples=np.ones(count, np.int64),
+        impurity=np.zeros(count, np.float32),
+    )

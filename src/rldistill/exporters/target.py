@@ -11,7 +11,7 @@ from gymnasium import spaces
 from rldistill.core import GaussianHead, NetworkPolicy, SquashedGaussianHead
 from rldistill.errors import SettingError
 from rldistill.exporters.acting import Output, Ports, Precision, ports
-from rldistill.exporters.lower import lower, without_std
+from rldistill.exporters.lower import has_weights, lower, without_std
 from rldistill.exporters.steps import Steps
 
 Array = np.ndarray[Any, Any]
@@ -45,12 +45,21 @@ class Subject:
     @cached_property
     def ports(self) -> Ports:
         """What it takes and gives."""
-        return ports(self.policy, self.output)
+        return ports(self.policy, self.output, str(self.observations.dtype))
 
     @cached_property
     def steps(self) -> Steps:
-        """Its network as steps; without standard deviations where it acts by mode."""
+        """Its network as steps; without standard deviations where it acts by mode.
+
+        Raises:
+            SettingError: a precision without effect: there is no weight to hold in it.
+        """
         steps, head = lower(self.policy), self.policy.info.head
+        if self.precision is not Precision.FP32 and not has_weights(steps):
+            raise SettingError(
+                f"{self.precision} has no effect on a {self.policy.info.name}, which multiplies "
+                "nothing; leave it out"
+            )
         if self.output is Output.ACTION and isinstance(head, (GaussianHead, SquashedGaussianHead)):
             return without_std(steps, head)
         return steps
@@ -94,10 +103,11 @@ class Target:
             known = ", ".join(self.outputs)
             raise SettingError(f"--to {self.name} has no output {output}; it has {known}")
 
-    def file_name(self, subject: Subject) -> str:
-        """The name of its file.
+    def file_name(self, name: str, precision: str) -> str:
+        """What its file is called; fp32 is not named: it is what most will look for.
 
-        fp32 is not named: it is what most will look for.
+        >>> from rldistill.exporters.targets import TARGETS
+        >>> TARGETS[0].file_name("lander", "int8")
+        'lander.int8.onnx'
         """
-        middle = "" if subject.precision is Precision.FP32 else f".{subject.precision}"
-        return f"{subject.name}{middle}{self.suffix}"
+        return f"{name}{'' if precision == Precision.FP32 else f'.{precision}'}{self.suffix}"

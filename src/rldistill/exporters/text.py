@@ -33,6 +33,7 @@ _KINDS: dict[str, Any] = {
     for cls in (
         *(kinds.Normalise, kinds.Dense, kinds.Conv, kinds.Flatten, kinds.LayerNorm, kinds.Fork),
         *(kinds.Activation, kinds.Affine, kinds.Clip, kinds.Squash, kinds.Append),
+        *(kinds.MaxPool, kinds.ChannelsFirst, kinds.ChannelNorm, kinds.Residual, kinds.Tree),
     )
 }
 
@@ -79,7 +80,7 @@ def _fields(step: Step) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(step):
         value = getattr(step, field.name)
-        if isinstance(step, kinds.Fork):
+        if isinstance(step, kinds.Fork | kinds.Residual):
             found[field.name] = steps_to_json(value)
         else:
             found[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
@@ -110,13 +111,15 @@ def _step(record: dict[str, Any]) -> Step:
 
 
 def _value(kind: Any, name: str, value: Any) -> Any:
-    if kind is kinds.Fork:
+    if kind in (kinds.Fork, kinds.Residual):
         return steps_from_json(value)
-    if name in ("stride", "padding"):
+    if name in ("kernel", "stride", "padding"):
         return tuple(value)
     if not isinstance(value, list):
         return value
     if name in ("low", "high"):
         free = -np.inf if name == "low" else np.inf
         value = [free if x is None else x for x in value]
+    if name in ("feature", "left", "right"):
+        return np.array(value, np.int32)
     return np.array(value, np.float64 if kind is kinds.Normalise else np.float32)

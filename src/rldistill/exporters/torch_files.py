@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldistill.errors import SettingError
 from rldistill.exporters.acting import ActingModule
 from rldistill.exporters.lower import require_finite
 from rldistill.exporters.target import Runner, Subject
+from rldistill.students.tree_module import TreeModule
 
 Array = np.ndarray[Any, Any]
 # Rows of the example that is traced: more than one, so that the batch is not taken for a constant.
@@ -21,7 +23,7 @@ EXAMPLE_ROWS = 3
 
 def build_script(subject: Subject) -> bytes:
     """A TorchScript file, by tracing: nothing in it depends on the numbers it sees."""
-    require_finite(subject.policy)
+    _require_traceable(subject)
     buffer = io.BytesIO()
     with _quiet(), torch.no_grad():
         module = ActingModule(subject.policy, subject.output)
@@ -39,7 +41,7 @@ def run_script(data: bytes, subject: Subject) -> Runner:
 
 def build_export(subject: Subject) -> bytes:
     """A torch.export file (pt2) with a free batch dimension."""
-    require_finite(subject.policy)
+    _require_traceable(subject)
     buffer = io.BytesIO()
     example = _example(subject)
     batch = torch.export.Dim("batch")
@@ -48,6 +50,8 @@ def build_export(subject: Subject) -> bytes:
         program = torch.export.export(
             module, example, dynamic_shapes=tuple({0: batch} for _ in example)
         )
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # it names files of this machine
         torch.export.save(program, buffer)
     return buffer.getvalue()
 
@@ -62,6 +66,20 @@ def run_export(data: bytes, subject: Subject) -> Runner:
 def reference(subject: Subject) -> Runner:
     """The policy itself, as the library plays it."""
     return _runner(ActingModule(subject.policy, subject.output), subject)
+
+
+def _require_traceable(subject: Subject) -> None:
+    """Check that what happens to one observation happens to all.
+
+    Raises:
+        SettingError: it depends on the observation which numbers are looked at.
+        NotFiniteError: a weight is NaN or infinite.
+    """
+    require_finite(subject.policy)
+    if any(isinstance(module, TreeModule) for module in subject.policy.module.modules()):
+        raise SettingError(
+            "a decision tree cannot be traced by torch; nearest are --to onnx, c and json"
+        )
 
 
 def _runner(module: Callable[..., tuple[Tensor, ...]], subject: Subject) -> Runner:

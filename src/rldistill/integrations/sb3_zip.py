@@ -208,7 +208,9 @@ def _fresh(subject: Subject, layers: Layers) -> Any:
     others = {"PPO": "vf", "SAC": "qf", "TD3": "qf"}
     arch: Any = widths if name == "DQN" else {"pi": widths, others[name]: widths or [64, 64]}
     kwargs = {"net_arch": arch, "activation_fn": layers.activation}
-    buffer = {} if name == "PPO" else {"buffer_size": 1}
+    buffer: dict[str, Any] = {} if name == "PPO" else {"buffer_size": 1}
+    if isinstance(info.head, SquashedGaussianHead):
+        buffer["target_entropy"] = -float(len(info.head.low))  # what "auto" asks an environment for
     model = getattr(stable_baselines3, name)(
         "MlpPolicy", None, policy_kwargs=kwargs, device="cpu", _init_setup_model=False, **buffer
     )

@@ -4,6 +4,7 @@ Without numba the same functions run as plain Python, with the same results up t
 hundred times slower.
 """
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from typing import Any, TypeVar, cast
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@functools.cache
 def numba_installed() -> bool:
-    """Whether the loops are compiled."""
+    """Whether the loops are compiled; the answer of the first call, which takes a millisecond."""
     return importlib.util.find_spec("numba") is not None
 
 

@@ -32,7 +32,7 @@ GROWN: Final = (
         _viper,
         name="cart",
         summary="Grows a tree each round on the teacher's own states; the teacher alone acts.",
-        source="Breiman et al. 1984 (CART) on recorded decisions",
+        source=BASTANI + ", what it is compared with: supervised learning on the teacher's states",
         control=TEACHER,
         learner=Growing(weighted=False),
     ),

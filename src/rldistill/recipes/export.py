@@ -1,5 +1,6 @@
 """export_policy(): a policy leaves Python, checked against itself before a file is written."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +74,9 @@ def export_policy(
     """
     targets = _targets([to] if isinstance(to, str) else list(to), settings)
     folder = Path(out).expanduser().absolute()
-    scene = set_scene(policy, task, settings)
-    subject = scene.subject
-    paths = [folder / target.file_name(subject) for target in targets]
+    paths = [folder / target.file_name(settings.name, settings.precision) for target in targets]
     _refuse_occupied(paths, settings.force)
+    scene = set_scene(policy, task, settings)
     made = [_make(target, scene, settings) for target in targets]
     return _write(folder, list(zip(paths, made, strict=True)))
 
@@ -150,6 +150,15 @@ def _judge(target: Target, runner: Runner, scene: Scene, settings: ExportSetting
 
 
 def _refuse_occupied(paths: list[Path], force: bool) -> None:
+    """Before anything is played: nothing is replaced unasked, and the folder can be written.
+
+    Raises:
+        RunFolderError: a file is there, or the folder cannot be written.
+    """
+    folder = paths[0].parent
+    above = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(above, os.W_OK):
+        raise RunFolderError(f"{above} is not writable: change its permissions or choose another")
     for path in paths:
         for one in (path, path.with_name(path.name + SUFFIX)):
             if one.exists() and not force:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
+from rldistill.envs.names import action_names, feature_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
@@ -18,9 +19,12 @@ from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.exporters.acting import Output, Precision, parse
 from rldistill.exporters.c_source import require_name
 from rldistill.exporters.contract import Background
+from rldistill.exporters.lower import find_normaliser
 from rldistill.exporters.parity import edge_values
 from rldistill.exporters.target import Subject
 from rldistill.runs import RunFolder, read_json
+from rldistill.students.cnn import Cnn
+from rldistill.students.impala import Impala
 from rldistill.teachers.load import load_teacher
 
 Array = np.ndarray[Any, Any]
@@ -146,13 +150,12 @@ def _drawn(policy: NetworkPolicy, settings: ExportSettings) -> Array:
     """Unit normals, in units of the policy's own normaliser where it has one."""
     generator = np.random.default_rng(settings.seed)
     shape = (settings.observations, *policy.info.observation_shape)
-    if len(policy.info.observation_shape) == 3:
-        return generator.integers(0, 256, shape, np.uint8)
-    draws = generator.standard_normal(shape)
-    for module in policy.module.modules():
-        mean, std = getattr(module, "mean", None), getattr(module, "std", None)
-        if mean is not None and std is not None and mean.shape == shape[1:]:
-            draws = draws * std.numpy() + mean.numpy()
+    network = policy.module
+    if isinstance(network, (Cnn, Impala)) and network.pixels.scale > 1.0:
+        return generator.integers(0, int(network.pixels.scale) + 1, shape, np.uint8)
+    draws, step = generator.standard_normal(shape), find_normaliser(network)
+    if step is not None:
+        draws = draws * step.std.reshape(shape[1:]) + step.mean.reshape(shape[1:])
     return draws.astype(np.float32)
 
 
@@ -195,6 +198,8 @@ def _background(
     return Background(
         task=task,
         observation_space=None if info is None else info.observation_space,
+        features=None if info is None else _features(info),
+        actions=None if info is None else _actions(info),
         teacher=teacher,
         verdict=verdict,
     )
@@ -221,3 +226,12 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _features(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
+    """Name and unit of each number; None for pixels."""
+    return tuple(name._asdict() for name in feature_names(info)) or None
+
+
+def _actions(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
+    return tuple({"name": name} for name in action_names(info)) or None

@@ -23,7 +23,6 @@ from rldistill.runs import RunFolder, is_live_object
 
 LARGEST_RECIPE = 1 << 20
 
-Act = Literal["mode", "sample"]
 # With data alone nothing is played or judged: these have no effect then.
 NEEDS_TEACHER = (
     "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "card",
@@ -64,8 +63,8 @@ class Recipe(BaseModel):
     imports: tuple[str, ...] = ()
     vecnormalize: Path | None = None
     card: Path | None = None
-    teacher_act: Act = "mode"
-    student_act: Act = "mode"
+    teacher_act: str = "mode"
+    student_act: str = "mode"
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)
     data: str | None = None
     out: Path | None = None
@@ -85,6 +84,13 @@ class Recipe(BaseModel):
         if value is not None and not value.strip():
             raise PydanticCustomError("empty", "the text is empty; give one, or leave it out")
         return value
+
+    @field_validator("teacher_act", "student_act")
+    @classmethod
+    def _acts(cls, value: str, info: ValidationInfo) -> str:
+        from rldistill.core import Acting  # torch: when it is needed
+
+        return str(Acting.parse(value, info.field_name or "act"))
 
     @field_validator("env_kwargs", mode="before")
     @classmethod

@@ -41,7 +41,7 @@ def curves_section(runs: Sequence[RunRecord]) -> Section | None:
         )
     ]
     if len(drawn) < len(tested):
-        words.append(f"{len(drawn)} of {len(tested):,} runs are drawn, spread evenly.")
+        words.append(f"{len(drawn)} of {len(runs):,} runs are drawn, spread evenly.")
     charts = tuple(
         chart for x in X_AXES if (chart := curve_chart(drawn, x, key, one_task)) is not None
     )

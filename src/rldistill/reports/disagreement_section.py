@@ -151,7 +151,7 @@ def _table(evidence: RunEvidence, rows: Array) -> Table:
     student, _ = choice_of(
         evidence.student_head, states.student_raw[rows], evidence.temperatures[1]
     )
-    features = evidence.feature_names[:MOST_FEATURES]
+    names, features = evidence.action_names, evidence.feature_names[:MOST_FEATURES]
     columns = (
         Column("state"), Column("visited by"), Column("episode"), Column("step", "env steps"),
         Column("KL", "nats"), Column("teacher does"), Column("student does"),
@@ -167,18 +167,21 @@ def _table(evidence: RunEvidence, rows: Array) -> Table:
                 int(states.episode[row]),
                 int(states.step[row]),
                 None if np.isnan(kl) else kl,
-                action_in_words(evidence, teacher[i]),
-                action_in_words(evidence, student[i]),
+                action_in_words(names, teacher[i], evidence.is_discrete),
+                action_in_words(names, student[i], evidence.is_discrete),
                 *(float(states.features[row, j]) for j in range(len(features))),
             )
         )
     return Table(columns, tuple(table), title="The states")
 
 
-def action_in_words(evidence: RunEvidence, said: Array) -> str:
-    """The likeliest action by its name and probability; the values of a continuous one."""
-    names = evidence.action_names
-    if evidence.is_discrete:
+def action_in_words(names: tuple[str, ...], said: Array, is_discrete: bool) -> str:
+    """The likeliest action by its name and probability; the values of a continuous one.
+
+    >>> action_in_words(("left", "right"), np.array([0.25, 0.75]), True)
+    'right (0.75)'
+    """
+    if is_discrete:
         best = int(said.argmax())
         return f"{names[best]} ({said[best]:.2f})"
     values = ", ".join(f"{value:.3g}" for value in said[:6])

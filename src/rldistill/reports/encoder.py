@@ -1,11 +1,18 @@
-"""Frames as an MP4 that every browser plays; the only file that imports imageio's ffmpeg."""
+"""Frames as an MP4 that every browser plays; the only file that imports imageio's ffmpeg.
 
+The encoder is found by imageio-ffmpeg and fed here: imageio's own writer leaves its pipe open when
+the encoder gives up, and does not say why.
+"""
+
+import contextlib
+import itertools
 import secrets
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rldistill.errors import RldistillError, RunFolderError, SettingError, require
@@ -54,6 +61,8 @@ def write_video(path: Path, frames: Iterable[Array], per_second: float, most_byt
         RunFolderError: the file cannot be written.
     """
     module = require_encoder()
+    if not path.parent.is_dir():
+        raise RunFolderError(f"there is no folder {path.parent}")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial.mp4")
     try:
         count = _encode(module, partial, iter(frames), per_second)
@@ -64,7 +73,6 @@ def write_video(path: Path, frames: Iterable[Array], per_second: float, most_byt
             )
         partial.replace(path)
     except OSError as error:
-        # A pipe that breaks is an encoder that gave up: for want of room, most likely.
         raise RunFolderError(storage_advice(error, path)) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -78,36 +86,33 @@ def _encode(module: Any, partial: Path, frames: Iterator[Array], per_second: flo
     height, width = first.shape[:2]
     if height % 2 or width % 2:
         raise SettingError(f"frames must have even sizes; got {width}x{height}")
-    writer: Any = module.write_frames(
-        str(partial),
-        (width, height),
-        fps=per_second,
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        macro_block_size=2,
-        ffmpeg_log_level="error",
+    command = [
+        module.get_ffmpeg_exe(), "-v", "error", "-y",
+        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{per_second:g}",
+        "-i", "-", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p",
         # A quality that reads well, and a rate above which it may not go: a second of noise must
         # not take the place of all the others.
-        output_params=[
-            "-crf", "24", "-preset", "veryfast", "-maxrate", "900k", "-bufsize", "900k",
-            "-movflags", "+faststart", "-threads", "2",
-        ],
-    )  # fmt: skip
-    count = 0
-    try:
-        writer.send(None)
-        frame: Array | None = first
-        while frame is not None:
-            if frame.shape != first.shape:
-                raise SettingError(f"frames must have one size; got {frame.shape}, {first.shape}")
-            writer.send(np.ascontiguousarray(frame))
-            count += 1
-            frame = next(frames, None)
-        writer.close()
-    except (RuntimeError, BrokenPipeError, StopIteration) as error:
-        raise EncoderError(f"the video encoder failed: {error}") from error
-    finally:
-        writer.close()
-    if not partial.exists() or partial.stat().st_size == 0:
-        raise EncoderError("the video encoder wrote nothing: is there room on the disk?")
+        "-crf", "24", "-preset", "veryfast", "-maxrate", "900k", "-bufsize", "900k",
+        "-movflags", "+faststart", "-threads", "2", str(partial),
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told
+        )
+        count = 0
+        # A pipe that breaks is an encoder that has given up, and says why.
+        with contextlib.suppress(BrokenPipeError), process:
+            assert process.stdin is not None, "it is a pipe"
+            for frame in itertools.chain((first,), frames):
+                if frame.shape != first.shape:
+                    process.kill()
+                    raise SettingError(
+                        f"frames must have one size; got {frame.shape} after {first.shape}"
+                    )
+                process.stdin.write(frame.tobytes())
+                count += 1
+        if process.returncode != 0:
+            told.seek(0)
+            why = told.read(2000).decode(errors="replace").strip()
+            raise EncoderError(f"the video encoder failed: {why or process.returncode}")
     return count

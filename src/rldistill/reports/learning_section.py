@@ -20,6 +20,7 @@ CLOCKS = (
     ("samples", "states learnt from, repeats counted", "samples"),
     ("train_seconds", "training, without tests", "s"),
 )
+CALLED = {"s": "seconds", "rows of the dataset": "rows"}
 MOST_POINTS = 400  # of one curve: more are thinned out evenly
 
 
@@ -83,7 +84,7 @@ def _returns(
     return Chart(
         figure=curve_plot([curve], axis_title(name, unit), axis_title("return", REWARD),
                           _levels(evidence)),
-        title=f"Return against {unit}",
+        title=f"Return against {CALLED.get(unit, unit)}",
         alt=f"The student's mean return at {len(rows)} looks; the last is {last:.4g} at "
         f"{x[-1]:,.4g} {unit}.",
         caption="Mean return at each look with its 95 % percentile bootstrap interval; looks at "

@@ -69,7 +69,7 @@ def _ranges(values: Array) -> tuple[Array, Array, Array]:
 
 
 def _along(evidence: RunEvidence, rows: Array, column: int) -> Chart:
-    states, name = evidence.states, str(evidence.feature_names[column])
+    states, name = evidence.states, evidence.feature_names[column].heading
     values = states.features[rows, column]
     place, low, high = _ranges(values)
     regions = [
@@ -83,6 +83,8 @@ def _along(evidence: RunEvidence, rows: Array, column: int) -> Chart:
         if (place == i).any()
     ]
     worst = min(regions, key=lambda region: region.agreement.value)
+    single = all(region.low == region.high for region in regions)
+    how = "One point per value." if single else "Ranges hold about as many states each."
     columns = (
         Column("from"), Column("to"), Column("same choice", "share of states"),
         Column("95 % low"), Column("95 % high"), Column("states"),
@@ -96,7 +98,7 @@ def _along(evidence: RunEvidence, rows: Array, column: int) -> Chart:
         title=f"Along {evidence.feature_names[column].name}",
         alt=f"Share of equal choices in {len(regions)} ranges of {name}; lowest, "
         f"{worst.agreement.value:.3f}, between {worst.low:.3g} and {worst.high:.3g}.",
-        caption="Ranges hold about as many states each. This number is shown because agreement "
+        caption=f"{how} This number is shown because agreement "
         "varies more along it than along most others, which makes the contrast look large.",
         data=Table(columns, table),
     )

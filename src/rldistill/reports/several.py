@@ -72,6 +72,18 @@ def _sections(runs: Sequence[RunRecord]) -> list[Section | None]:
     return parts
 
 
+def summary_tables(runs: Sequence[RunRecord]) -> tuple[Table, ...]:
+    """What Markdown has of several runs: their groups, if they can be compared, and the runs."""
+    groups = [group for group in group_runs(runs) if group.scores][:MOST_GROUPS]
+    section = aggregate_section(groups, len(groups)) if groups else None
+    columns = ("run", "verdict", "fraction", "low", "high", "task", "method", "student")
+    (full,) = runs_section(runs).tables
+    picks = [[column.name for column in full.columns].index(name) for name in columns]
+    rows = tuple(tuple(row[i] for i in picks) for row in full.rows)
+    table = Table(tuple(full.columns[i] for i in picks), rows)
+    return (*(section.tables if section is not None else ()), table)
+
+
 def runs_section(runs: Sequence[RunRecord]) -> Section:
     """The table of all runs, which sorts and filters."""
     columns = (

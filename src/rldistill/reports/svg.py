@@ -15,9 +15,8 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours on white; the style sheet has others for black. They differ for every kind of colour
-# vision in hue or lightness, and stand out from their background by 3 to 1.
-# Lines differ in dashes too.
+# Colours on white; the style sheet has others for black. They differ for every colour vision in
+# hue or lightness, and stand out from their background by 3 to 1. Lines differ in dashes too.
 PALETTE = ("#0072b2", "#c04f00", "#00795c", "#a3357a", "#806300", "#4b3fa0")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, FAINT = "#000000", "#b0b0b0"  # black, and matplotlib's colour of grid lines
@@ -54,13 +53,16 @@ def to_svg(figure: "Figure", prefix: str, label: str) -> str:
     """A figure as an <svg> element to be put into a page.
 
     Args:
-        figure: left as it is.
+        figure: with a transparent background.
         prefix: of every id in it; figures of one page need different ones.
         label: the text alternative.
     """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.BytesIO()
     with drawing():
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        # Not savefig: it draws everything twice.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ElementTree.fromstring(buffer.getvalue())

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.names import action_names
 from rldistill.envs.rendered import RenderedEnv, off_screen, open_rendered
-from rldistill.errors import NotFiniteError, SettingError
+from rldistill.errors import SettingError
 from rldistill.evaluation.evaluate import one_thread
 from rldistill.evaluation.scores import Actor, policy_actor, require_acting
 from rldistill.reports.encoder import require_encoder, write_video
-from rldistill.reports.frames import Shown, join_sides
+from rldistill.reports.frames import join_sides
+from rldistill.reports.moments import Moment, Player, dividing_moments
 from rldistill.teachers.load import load_teacher
 
 Array = NDArray[Any]
@@ -73,6 +71,7 @@ class Film:
         teacher_steps, student_steps: environment steps as far as they are shown.
         teacher_over, student_over: whether the episode ended within the video.
         num_bytes: of the file.
+        moments: of the student's episode, at which the two differ most; the worst first.
     """
 
     path: Path
@@ -87,6 +86,7 @@ class Film:
     teacher_over: bool
     student_over: bool
     num_bytes: int
+    moments: tuple[Moment, ...] = ()
 
     def sentence(self) -> str:
         """What is seen, for people and as the text alternative."""
@@ -139,27 +139,28 @@ def film(
         require_acting(ours, settings.teacher_act, "teacher_act")
         require_acting(small, settings.student_act, "student_act")
         players = (
-            _Player("teacher", left, _actor(ours, settings.teacher_act, settings.seed)),
-            _Player("student", right, _actor(small, settings.student_act, settings.seed)),
+            Player("teacher", left, _actor(ours, settings.teacher_act, settings.seed)),
+            Player("student", right, _actor(small, settings.student_act, settings.seed)),
         )
         every = max(1, round(left.frames_per_second / FRAME_RATE))
         rate = left.frames_per_second / every
         frames = _side_by_side(players, settings, every, rate)
         count = write_video(out, frames, rate, settings.most_bytes)
-        ends = {f"{p.name}_return": p.returned for p in players}
+        moments = dividing_moments(ours, small, players[1], rate / every)
         return Film(
             path=out,
             task=left.info.id,
             seed=settings.seed,
             frames=count,
             frames_per_second=rate,
-            teacher_return=ends["teacher_return"],
-            student_return=ends["student_return"],
+            teacher_return=players[0].returned,
+            student_return=players[1].returned,
             teacher_steps=players[0].step_count,
             student_steps=players[1].step_count,
             teacher_over=players[0].over,
             student_over=players[1].over,
             num_bytes=out.stat().st_size,
+            moments=moments,
         )
 
 
@@ -177,52 +178,8 @@ def _actor(policy: NetworkPolicy, act: Acting, seed: int) -> Actor:
     return policy_actor(policy, act, torch.device("cpu"), seed)
 
 
-@final
-class _Player:
-    """One side: plays its episode, remembers what is written below it."""
-
-    def __init__(self, name: str, env: RenderedEnv, actor: Actor) -> None:
-        self.name, self.env, self._actor = name, env, actor
-        self.returned, self.step_count, self.over = 0.0, 0, False
-        self._action = ""
-        self._names = action_names(env.info)
-        self._observation = np.zeros(0)
-        self._picture = np.zeros(0)
-
-    def start(self, seed: int) -> None:
-        self._observation = self.env.reset(seed)
-        self._picture = self.env.draw()
-
-    def advance(self, steps: int) -> None:
-        """So many steps, and a new picture; nothing once the episode has ended."""
-        if self.over:
-            return
-        for _ in range(steps):
-            actions = self._actor(self._observation)
-            if actions.dtype.kind == "f" and not np.isfinite(actions).all():
-                raise NotFiniteError(f"the {self.name} gave an action that is NaN or infinite")
-            self._action = self._in_words(actions[0])
-            self._observation, reward, self.over = self.env.step(actions)
-            self.returned += reward
-            self.step_count += 1
-            if self.over:
-                break
-        self._picture = self.env.draw()
-
-    def shown(self) -> Shown:
-        return Shown(
-            self.name, self._picture, self.returned, self.step_count, self._action, self.over
-        )
-
-    def _in_words(self, action: Any) -> str:
-        if isinstance(self.env.info.action_space, spaces.Discrete):
-            return self._names[int(action)]
-        numbers = ", ".join(f"{x:+.2f}" for x in np.ravel(action)[:6])
-        return f"[{numbers}{', ...' if np.size(action) > 6 else ''}]"
-
-
 def _side_by_side(
-    players: tuple[_Player, _Player], settings: VideoSettings, every: int, rate: float
+    players: tuple[Player, Player], settings: VideoSettings, every: int, rate: float
 ) -> Iterator[Array]:
     """Frames until both episodes have ended or the seconds are over, then the end held."""
     left, right = players

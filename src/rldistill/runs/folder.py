@@ -7,6 +7,7 @@
     following.jsonl      versions of a teacher that moves, and their scores, appended
     verdict.json         is the student as good as its teacher?
     evidence.safetensors the episodes it was judged by, and states on which the two differ
+    report.html          all of it on one page
     checkpoint/          what resuming needs
     events/              TensorBoard
     .lock, .lock.pid     held by the one process that writes here
@@ -81,6 +82,10 @@ class RunFolder:
         return self.root / "evidence.safetensors"
 
     @property
+    def report_html(self) -> Path:
+        return self.root / "report.html"
+
+    @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint"
 
@@ -144,7 +149,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         made = (self.verdict_json, self.student_json, self.student_safetensors, self.metrics_jsonl)
-        own = (self.recipe_toml, self.following_jsonl, self.evidence)
+        own = (self.recipe_toml, self.following_jsonl, self.evidence, self.report_html)
         for path in (*made, *own):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoint, self.events):

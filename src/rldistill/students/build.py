@@ -55,6 +55,9 @@ def make_student(
         head=head,
         acting_parameters=count,
         parameters=count,
+        notes=("it is grown from labelled states: how large, is known at the end",)
+        if family.grown
+        else (),
     )
     return NetworkPolicy(module, info)
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import cnn, impala, mlp, multitask_family, tree_module
+from rldistill.students import cnn, impala, mlp, multitask_family, soft_tree, tree_module
 from rldistill.students.cnn_specs import CnnSpec, parse_cnn
 from rldistill.students.impala import ImpalaSpec, parse_impala
 from rldistill.students.multitask import TaskView
 from rldistill.students.multitask_specs import MultiSpec, parse_multi
+from rldistill.students.soft_tree import SoftTreeSpec, parse_soft_tree
 from rldistill.students.specs import MlpSpec, parse_mlp
 from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
 
@@ -113,6 +114,21 @@ TREE = Family(
     empty=tree_module.empty,
     grown=True,
 )
+SOFT_TREE = Family(
+    names=("soft-tree",),
+    example="soft-tree:4",
+    spec=SoftTreeSpec,
+    network=soft_tree.SoftTree,
+    parse=parse_soft_tree,
+    build=soft_tree.build,
+    fresh=soft_tree.fresh,
+    fit_inputs=soft_tree.fit_inputs,
+    scale_outputs=soft_tree.scale_outputs,
+    count=soft_tree.count,
+    fold=soft_tree.fold,
+    details=soft_tree.details,
+    empty=soft_tree.empty,
+)
 CNN = Family(
     names=("nature", "cnn", "minatar"),
     example="nature:25%",
@@ -158,7 +174,7 @@ MULTI = Family(
     details=multitask_family.details,
     empty=multitask_family.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, MULTI)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE, MULTI)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)

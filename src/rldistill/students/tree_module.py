@@ -115,7 +115,7 @@ def build(spec: TreeSpec, observation_space: spaces.Box, head: Head) -> TreeModu
     return TreeModule(spec, math.prod(shape), _unfitted(spec, math.prod(shape), head.num_outputs))
 
 
-def require_readable(spec: TreeSpec, shape: tuple[int, ...]) -> None:
+def require_readable(spec: object, shape: tuple[int, ...]) -> None:
     """Refuse images: where one pixel is compared, nothing can be read.
 
     Raises:
@@ -166,6 +166,7 @@ def details(network: TreeModule) -> dict[str, Any]:
         "nodes": tree.num_nodes,
         "leaves": tree.num_leaves,
         "depth": tree.depth,
+        "inputs": network.inputs,
         "linear": tree.coefficients is not None,
     }
 
@@ -184,6 +185,8 @@ def empty(
     if type(nodes) is not int or not 1 <= nodes <= 2 * LARGEST_TREE or type(linear) is not bool:
         raise SettingError("nodes or linear is missing or is not what it should be")
     inputs, outputs = math.prod(observation_shape), head.num_outputs
+    if record.get("inputs") != inputs:
+        raise SettingError(f"inputs must be the {inputs} of observation_shape")
     network = TreeModule(spec, inputs, constant_tree(np.zeros(1, np.float32)))
     sizes = {"values": (nodes, outputs), "coefficients": (nodes, outputs, inputs)}
     tree = network.tree

@@ -11,7 +11,7 @@ from rldistill.maths.compiled import fast, numba_installed
 Array = np.ndarray[Any, Any]
 # Below this many comparisons a walk level by level takes less than a call into compiled code that
 # has to be compiled first, which takes about a second once per process.
-WORTH_COMPILING = 200_000
+WORTH_COMPILING = 100_000
 
 
 def compiled_walk_pays(rows: int, depth: int) -> bool:

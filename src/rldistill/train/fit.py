@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -12,6 +13,8 @@ from rldistill.core import Categorical, NetworkPolicy
 from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import Growing
 from rldistill.methods.terms import Alignment
+from rldistill.runs import atomic_write, to_json
+from rldistill.students.pruning import pruning_curve
 from rldistill.students.tree import ARRAYS, TreeArrays, tree_from_arrays
 from rldistill.students.tree_module import TreeModule
 from rldistill.students.tree_targets import Targets, targets_of
@@ -19,6 +22,7 @@ from rldistill.train.learners import Memory
 
 # States on which the loss of a new tree is measured.
 LOSS_ROWS = 8192
+PRUNING = "pruning.json"
 
 
 @final
@@ -199,6 +203,21 @@ class GrowingLearner:
         self.kept = [Kept(tree, float(cost)) for tree, cost in pairs]
         self.updates, self._seen, chosen = (int(n) for n in state["numbers"])
         self.chosen = bool(chosen)
+
+
+def write_pruning_curve(student: NetworkPolicy, folder: Path) -> None:
+    """Write pruning.json, the pruning curve of a tree with constant leaves; nothing for others.
+
+    Raises:
+        RunFolderError: the folder is not writable.
+    """
+    if not isinstance(student.module, TreeModule) or student.module.tree.coefficients is not None:
+        return
+    curve = [
+        {"alpha": step.alpha, "leaves": step.leaves, "cost": step.cost}
+        for step in pruning_curve(student.module.tree)
+    ]
+    atomic_write(folder / PRUNING, to_json(curve, indent=1) + "\n")
 
 
 def _tensors(tree: TreeArrays) -> dict[str, Tensor]:

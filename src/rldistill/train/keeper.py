@@ -27,6 +27,7 @@ from rldistill.train.checkpoint import (
     unflatten,
 )
 from rldistill.train.events import EventWriter
+from rldistill.train.fit import write_pruning_curve
 from rldistill.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -153,9 +154,10 @@ class Keeper(AbstractContextManager["Keeper"]):
             early: leave out all but a small memory, to be quick; a resumed run collects it again.
         """
         started = time.perf_counter()
-        # Verdict and evidence of before are about the student that is now replaced.
+        # What was said before is about the student that is now replaced.
         self.folder.verdict_json.unlink(missing_ok=True)
         self.folder.evidence.unlink(missing_ok=True)
+        self.folder.report_html.unlink(missing_ok=True)
         save_student(job.learner.tested, self.folder.root, student_card(job))
         tensors, learner = flatten("learner", job.learner.state_dict())
         tensors["control"] = job.randomness.control.get_state()
@@ -195,6 +197,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         )
         self.save(job)
         student = job.saved_student()
+        write_pruning_curve(student, self.folder.root)
         self.summary = summarise(verdict, alike, job.sides(student.info.acting_parameters), costs)
         if job.critic is not None:
             self.summary["critic_steps"] = job.critic.steps

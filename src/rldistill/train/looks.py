@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rldistill.envs.naming import task_names
 from rldistill.evaluation.evidence import take_evidence
 from rldistill.evaluation.evidence_file import save_evidence
 from rldistill.evaluation.prove import Measured
@@ -78,11 +79,13 @@ def conclude(job: Job) -> Iterator[Progress]:
 
 def keep_evidence(job: Job, measured: Measured) -> Iterator[Progress]:
     """Write what the run's page is made from. The run is safe already: no failure here ends it."""
-    assert job.task_info is not None, "what was measured was played"
+    assert job.task is not None, "what was measured was played"
+    assert job.task_info is not None, "and is known since"
     assert job.prover is not None, "by the prover"
     try:
+        names = task_names(job.task, job.task_info)
         teacher, student = job.prover.contestants.teacher, job.learner.tested
-        evidence = take_evidence(measured, job.task_info, teacher, student)
+        evidence = take_evidence(measured, job.task_info, names, teacher, student)
         save_evidence(job.keeper.folder.evidence, evidence)
     except Exception as error:
         why = f"warning  no evidence is kept for the report: {type(error).__name__}: {error}"

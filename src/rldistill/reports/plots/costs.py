@@ -36,12 +36,13 @@ def costs_plot(costs: Mapping[str, Mapping[str, float]]) -> Figure:
                 lw=0,
             )  # fmt: skip
             axes.annotate(
-                f" {number:,.3g}" if number < 1000 else f" {number:,.0f}", (number, row),
-                va="center", color=INK, fontsize=FONT - 1,
+                f"{number:,.3g}" if number < 1000 else f"{number:,.0f}", (number, row), (5, 0),
+                textcoords="offset points", va="center", color=INK, fontsize=FONT - 1,
             )  # fmt: skip
-        axes.set_xlim(0.0, 1.25 * max(numbers.values()))
+        axes.set_xlim(0.0, 1.3 * max(numbers.values()))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_yticks(range(len(numbers)), list(numbers))
         axes.set_ylim(len(numbers) - 0.4, -0.6)
         title_axes(axes, title, "policy")
+        axes.yaxis.labelpad = 10.0
     return figure

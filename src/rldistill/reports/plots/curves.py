@@ -91,11 +91,11 @@ def curve_plot(
         if curve.low is not None and curve.high is not None:
             _draw_interval(axes, x, curve.low, curve.high, look.colour)
     # From nothing learnt, so that a run which was looked at once has room around its point.
-    axes.set_xlim(
-        min(0.0, *(min(c.x) for c in curves)), 1.04 * max(max(c.x) for c in curves) or 1.0
-    )
+    every = [x for curve in curves for x in curve.x]
+    axes.set_xlim(min(0.0, *every), 1.04 * max(every) or 1.0)
     title_axes(axes, x_title, y_title)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if max(every) >= 10_000:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     add_legend(axes)
     return figure
 

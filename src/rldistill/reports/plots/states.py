@@ -65,7 +65,7 @@ def choices_plot(choices: Sequence[Choice], actions: Sequence[str], y_title: str
             axes.set_visible(False)
             continue
         _draw_choice(axes, choices[place], actions)
-        title_axes(axes, "action", y_title if place % columns == 0 else "")
+        title_axes(axes, "action", y_title)
         axes.set_title(choices[place].title, fontsize=FONT - 1, color=INK, loc="left")
         axes.grid(visible=False, axis="x")
     handles, names = grid[0, 0].get_legend_handles_labels()

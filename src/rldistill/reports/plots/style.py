@@ -87,7 +87,7 @@ def add_legend(axes: Axes) -> Legend:
         labelcolor=INK,
         borderaxespad=0.2,
         handletextpad=0.5,
-        columnspacing=1.2,
+        columnspacing=2.2,
     )
 
 
