@@ -56,7 +56,7 @@ class Flags:
     )
     """Where networks run. Default: auto, the CPU."""
     teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
-    """How teachers act. Default: mode."""
+    """How teachers act; mode:0.05 takes that share of random actions. Default: mode."""
     student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts when it is judged. Default: mode."""
     out: Annotated[Path | None, option("DIR")] = None
