@@ -10,7 +10,7 @@ import numpy as np
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.names import action_names, feature_names
+from rldistill.envs.naming import Feature, task_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
@@ -182,8 +182,9 @@ def _own_task(card: dict[str, Any] | None) -> TaskSpec | None:
 def _background(
     source: Any, card: dict[str, Any] | None, spec: TaskSpec | None, info: TaskInfo | None
 ) -> Background:
-    task = None
+    task, names = None, None
     if info is not None and spec is not None:
+        names = task_names(spec, info)
         task = {"id": info.id, "backend": info.backend, "env_kwargs": dict(spec.env_kwargs)}
     teacher = None if card is None else card.get("teacher")
     if isinstance(teacher, dict):
@@ -198,8 +199,8 @@ def _background(
     return Background(
         task=task,
         observation_space=None if info is None else info.observation_space,
-        features=None if info is None else _features(info),
-        actions=None if info is None else _actions(info),
+        features=None if names is None else _named(names.features),
+        actions=None if names is None else tuple({"name": name} for name in names.actions),
         teacher=teacher,
         verdict=verdict,
     )
@@ -228,10 +229,6 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _features(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
+def _named(features: tuple[Feature, ...]) -> tuple[dict[str, str], ...] | None:
     """Name and unit of each number; None for pixels."""
-    return tuple(name._asdict() for name in feature_names(info)) or None
-
-
-def _actions(info: TaskInfo) -> tuple[dict[str, str], ...] | None:
-    return tuple({"name": name} for name in action_names(info)) or None
+    return tuple({"name": one.name, "unit": one.unit} for one in features) or None

@@ -1,13 +1,16 @@
-"""The video of a report: whose teacher plays, and what is said where there is none."""
+"""The video of a report: teacher and student side by side, inside the page."""
 
 import tempfile
 from pathlib import Path
 
+from rldistill.core import Acting
 from rldistill.envs.spec import TaskSpec
-from rldistill.errors import RldistillError, SettingError
-from rldistill.reports.film_section import film_run, film_section, no_film_section
-from rldistill.reports.record import RunRecord
+from rldistill.errors import RldistillError
+from rldistill.reports.evidence_sections import task_of
+from rldistill.reports.film_section import TITLE, film_section
+from rldistill.reports.record import RunRecord, plain_text
 from rldistill.reports.section import Section
+from rldistill.reports.video import VideoSettings, film
 
 
 def video_section(
@@ -26,20 +29,33 @@ def video_section(
         vecnormalize: statistics of the teacher's observation normaliser; None: the run's own.
     """
     try:
-        source = teacher or said_path(run, "teacher")
-        if source is None:
-            raise SettingError("the run does not say where its teacher is: give --teacher FILE")
-        if task is None and ":" in (run.task or ""):
-            raise SettingError(f"{run.task} names a module, which is code: give --import MODULE")
-        statistics = vecnormalize or said_path(run, "vecnormalize")
-        with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
-            out = Path(folder) / "both.mp4"
-            return film_section(film_run(run, source, out, task=task, vecnormalize=statistics))
-    except RldistillError as error:
-        return no_film_section(error)
+        return _filmed(run, teacher, task, vecnormalize)
+    except (RldistillError, OSError) as error:
+        return Section(TITLE, (f"There is no video: {plain_text(error)}.",))
 
 
-def said_path(run: RunRecord, key: str) -> Path | None:
-    """A path that recipe.toml names."""
-    said = run.recipe.get(key)
+def _filmed(
+    run: RunRecord, teacher: Path | None, task: TaskSpec | None, vecnormalize: Path | None
+) -> Section:
+    settings = VideoSettings(
+        student_act=_acting(run.student.get("student_act")),
+        teacher_act=_acting(run.recipe.get("teacher_act")),
+        vecnormalize=vecnormalize or _path(run.recipe.get("vecnormalize")),
+    )
+    source = teacher or _path(run.recipe.get("teacher"))
+    if source is None:
+        raise RldistillError("the run does not say where its teacher is; give --teacher FILE")
+    spec = task_of(run) if task is None else task
+    if task is None and ":" in spec.id:
+        raise RldistillError(f"{spec.id} names a module, which is code; give --import MODULE")
+    with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
+        made = film(str(run.root), str(source), spec, Path(folder) / "both.mp4", settings)
+        return film_section(made)
+
+
+def _acting(said: object) -> Acting:
+    return Acting(mode=said != "sample")
+
+
+def _path(said: object) -> Path | None:
     return Path(said) if isinstance(said, str) and said else None
