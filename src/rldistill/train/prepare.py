@@ -169,8 +169,7 @@ def offline(request: Request, device: torch.device) -> Parts:
     dataset = open_dataset(settings.data)
     if len(dataset) == 0:
         raise DatasetError(f"{settings.data} has no rows to learn from")
-    teacher = info = prover = None
-    judged = task_to_judge(request, dataset)
+    teacher, info, prover, judged = None, None, None, task_to_judge(request, dataset)
     if request.teacher is not None:
         with between("teacher", "dataset"):
             teacher = load(request, dataset.observation_shape, dataset.action_space).to(device)
@@ -201,10 +200,9 @@ def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> Cri
     settings = request.settings
     if settings.fit_critic is None:
         return None
-    num_envs = count_envs(task, None, FIT_ENVS)
     fit = FitSettings(
         steps=settings.fit_critic,
-        num_envs=num_envs,
+        num_envs=count_envs(task, None, FIT_ENVS),
         seed=settings.seed,
         teacher_act=settings.teacher_act,
     )
@@ -213,13 +211,10 @@ def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> Cri
 
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
     """What tests students of this teacher in this task."""
-    settings = request.settings
-    device = choose_device(settings.device)
-    return Prover(
-        Arena(task, info, count_envs(task, None, settings.evaluation_envs), settings.seed),
-        Contestants(teacher, settings.teacher_act, settings.student_act, device),
-        settings.floor,
-    )
+    settings, device = request.settings, choose_device(request.settings.device)
+    arena = Arena(task, info, count_envs(task, None, settings.evaluation_envs), settings.seed)
+    contestants = Contestants(teacher, settings.teacher_act, settings.student_act, device)
+    return Prover(arena, contestants, settings.floor)
 
 
 def load(
