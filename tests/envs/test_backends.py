@@ -129,7 +129,7 @@ def test_the_largest_seed_works(backend: str) -> None:
         ),
         (TaskSpec(id="CartPole-v7"), r"There is CartPole-v0 or CartPole-v1\."),
         (TaskSpec(id="MiniGrid-Emty-5x5-v0"), r"Did you mean MiniGrid-Empty-5x5-v0.*need backend"),
-        (TaskSpec(id="ALE/Pong-v5", backend="gymnasium"), r'pip install "rldistill\[atari\]"'),
+        (TaskSpec(id="ALE/Pong-v4"), r'pip install "rldistill\[atari\]"'),
         (TaskSpec(id="ALE/Pnog-v5"), "Did you mean Pong"),
         (TaskSpec(id="MinAtar/Breakuot-v1"), "Did you mean MinAtar/Breakout-v1"),
         (TaskSpec(id="CartPole-v1", backend="ale"), "'ale' does not serve 'CartPole-v1'"),
