@@ -58,12 +58,17 @@ def main(arguments: list[str]) -> None:
             run_missing(suite, chosen(suite, flags.cells), flags.jobs, flags.minutes)
         except KeyboardInterrupt:
             sys.stdout.write("stopped; the same command goes on with the next cell\n")
-    flags.docs.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(f"page: {write_page(suite, flags.docs)}\n")
+
+
+def write_page(suite: Suite, folder: Path) -> Path:
+    """Write the page and its pictures into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, seen in looks(suite).items():
-        following_figure(seen, name).savefig(flags.docs / f"{suite.name}-{name}.svg")
-    page = flags.docs / f"{suite.name}.md"
+        following_figure(seen, name).savefig(folder / f"{suite.name}-{name}.svg")
+    page = folder / f"{suite.name}.md"
     page.write_text("\n".join(page_lines(suite)) + "\n")
-    sys.stdout.write(f"page: {page}\n")
+    return page
 
 
 def chosen(suite: Suite, patterns: list[str]) -> list[Cell]:
