@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from rldistill import load_teacher
-from rldistill.core import Acting, CategoricalHead, GaussianHead, NetworkPolicy, PolicyInfo
+from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.evaluation.scores import Arena, policy_actor, random_actor, task_info
 from rldistill.train.distill import distilling
@@ -21,6 +20,7 @@ from rldistill.train.settings import Settings
 EPISODES = 64
 TEACHER_ROUNDS = 4
 CPU = torch.device("cpu")
+CARDS = Path(__file__).parents[1] / "examples" / "cards"
 
 
 @dataclass(frozen=True)
@@ -47,85 +47,21 @@ def lunar_teacher(folder: Path) -> NetworkPolicy:
     return load_teacher(folder / "sb3" / "ppo-LunarLander-v2" / "model.zip")
 
 
-class Transposed(nn.Linear):
-    """A linear layer from a kernel [inputs, outputs]."""
-
-    def __init__(self, kernel: np.ndarray[Any, Any], bias: np.ndarray[Any, Any]) -> None:
-        super().__init__(*kernel.shape)
-        with torch.no_grad():
-            self.weight.copy_(torch.from_numpy(kernel.T.copy()))
-            self.bias.copy_(torch.from_numpy(bias.copy()))
-
-
-class Column(nn.Module):
-    """[N, 1] to [N]."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.squeeze(-1)
-
-
 def breakout_teacher(folder: Path) -> NetworkPolicy:
     """A PPO policy of gymnax: flat board, 256, 256, logits; and its critic."""
-    data = np.load(folder / "minatar-gymnax-ppo" / "breakout_ppo0.001.npz", allow_pickle=False)
-
-    def layers(*names: str) -> list[nn.Module]:
-        parts: list[nn.Module] = []
-        for name in names:
-            parts += [Transposed(data[f"{name}.kernel"], data[f"{name}.bias"]), nn.ReLU()]
-        return parts[:-1]
-
-    actor = nn.Sequential(*layers("Dense_0", "Dense_1", "Dense_2"))
-    critic = nn.Sequential(*layers("critic_fc_1", "critic_fc_2", "critic_fc_v"), Column())
-    return policy_of(actor, "PPO", (400,), CategoricalHead(3), critic)
-
-
-class WithDeviation(nn.Module):
-    """A Gaussian policy's mean network with its constant log standard deviations."""
-
-    def __init__(self, data: Any) -> None:
-        super().__init__()
-        self.register_buffer("shift", torch.from_numpy(data["obs_mean"]))
-        self.register_buffer("scale", torch.from_numpy(data["obs_std"] + 1e-6))
-        self.net = nn.Sequential(
-            Transposed(data["W0"], data["b0"]), nn.Tanh(),
-            Transposed(data["W1"], data["b1"]), nn.Tanh(),
-            Transposed(data["W_out"], data["b_out"]),
-        )  # fmt: skip
-        self.log_std = nn.Parameter(torch.from_numpy(data["log_std"].copy()))
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        mean = self.net((observations - self.shift) / self.scale)
-        return torch.cat([mean, self.log_std.expand_as(mean)], -1)
+    return by_card(folder / "minatar-gymnax-ppo" / "breakout_ppo0.001.npz", "breakout")
 
 
 def hopper_teacher(folder: Path) -> NetworkPolicy:
     """The expert of a course, a Gaussian policy without a critic."""
-    data = np.load(folder / "mujoco-cs285-experts" / "hopper_expert.npz", allow_pickle=False)
-    head = GaussianHead((-1.0,) * 3, (1.0,) * 3)
-    return policy_of(WithDeviation(data), "expert", (11,), head, None)
+    return by_card(folder / "mujoco-cs285-experts" / "hopper_expert.npz", "hopper")
 
 
-def policy_of(
-    module: nn.Module,
-    name: str,
-    shape: tuple[int, ...],
-    head: CategoricalHead | GaussianHead,
-    critic: nn.Module | None,
-) -> NetworkPolicy:
-    """A policy from modules."""
-    count = sum(p.numel() for p in module.parameters())
-    info = PolicyInfo(
-        name=name,
-        framework="numpy",
-        observation_shape=shape,
-        head=head,
-        acting_parameters=count,
-        parameters=count,
-        gamma=0.99,
-        value_units="none" if critic is None else "raw",
-        fingerprint=name,
-    )
-    return NetworkPolicy(module.requires_grad_(False), info, critic)
+def by_card(weights: Path, game: str) -> NetworkPolicy:
+    """A teacher by its card, discounted by 0.99 as all tasks of the table are."""
+    card = CARDS / f"{weights.parent.name}-{game}.toml"
+    policy = load_teacher(weights, card=card, announce=None)
+    return NetworkPolicy(policy.module, replace(policy.info, gamma=0.99), policy.critic)
 
 
 def breakout() -> Any:

@@ -36,6 +36,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "trees"
 ROWS = ("viper", "viper-unweighted", "cart")
 ROUND_STEPS, ROUNDS, KEPT = 4096, 12, 8
+# Fewer seeds have a mean and no interval.
+LEAST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,11 @@ def fraction_text(results: list[dict[str, Any]], seeds: int) -> str:
     if len(known) == 0:
         return "not run"
     mean = stats.estimate(known)
-    span = "" if mean.low is None else f" [{mean.low:.2f}, {mean.high:.2f}]"
+    span = (
+        ""
+        if mean.low is None or len(known) < LEAST_SEEDS
+        else f" [{mean.low:.2f}, {mean.high:.2f}]"
+    )
     holds = sum(r["verdict"] == "holds" for r in results)
     short = "" if len(known) == seeds else f" ({len(known)} of {seeds} seeds)"
     return f"{mean.value:.2f}{span}, {holds} hold{short}"
@@ -216,7 +222,7 @@ def main() -> None:
         run_missing(arguments.teachers, arguments.seeds, arguments.seconds)
     text = table(arguments.seeds)
     page = HERE / "trees.md"
-    head, mark = page.read_text().partition("<!-- table -->\n")[:2] if page.exists() else ("", "")
+    head, mark, _ = page.read_text().partition("<!-- table -->\n")
     page.write_text(f"{head}{mark}{text}")
 
 

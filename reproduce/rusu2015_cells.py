@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rusu2015_suites import RESULTS, Cell, Suite
 
@@ -21,16 +20,16 @@ from rldistill.evaluation.stability import stability
 from rldistill.methods.catalogue import get_method
 from rldistill.methods.landscape import GAP
 from rldistill.methods.method import Method, Temperature
-from rldistill.rollout.control import uniform_actions
 from rldistill.runs import atomic_write
 from rldistill.teachers.load import load_teacher
 from rldistill.train.beside import beside
 from rldistill.train.distill import distilling
 from rldistill.train.follow import FollowSettings, prepare_following
 from rldistill.train.merge import merging
+from rldistill.train.merge_settings import MergeRequest, MergeSettings
 from rldistill.train.parallel_q import ParallelQ
 from rldistill.train.prepare import prepare
-from rldistill.train.prepare_merge import MergeRequest, MergeSettings, prepare_merge
+from rldistill.train.prepare_merge import prepare_merge
 from rldistill.train.prepare_training import TrainRequest, prepare_training
 from rldistill.train.request import Request
 from rldistill.train.settings import Settings
@@ -111,17 +110,10 @@ def score(policy: NetworkPolicy | None, suite: Suite, game: str, seed: int) -> l
     info = task_info(task)
     with Arena(task, info, suite.episodes, SCORE_SEED + seed) as arena:
         start = arena.next_seed()
-        generator = np.random.default_rng(start)
         if policy is None:
             actor = random_actor(info.action_space, start)
         else:
-            greedy = policy_actor(policy, Acting(), torch.device("cpu"), start)
-
-            def actor(seen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-                chosen = greedy(seen)
-                uniform = uniform_actions(info.action_space, len(seen), generator)
-                return np.where(generator.random(len(seen)) < EPSILON, uniform, chosen)
-
+            actor = policy_actor(policy, Acting(epsilon=EPSILON), torch.device("cpu"), start)
         return [round(float(x), 3) for x in arena.play(actor, start).returns]
 
 

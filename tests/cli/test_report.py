@@ -43,7 +43,7 @@ def test_a_video_that_cannot_be_made_is_said_and_the_page_stands(rldistill: Comm
     result = rldistill("report", run)
     assert (result.code, result.err) == (0, "")
     text = (run / "report.html").read_text()
-    assert "The video could not be made: " in text
+    assert "There is no video: " in text
     assert "Where they differ most" in text
 
 

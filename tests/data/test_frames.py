@@ -184,3 +184,16 @@ def test_clearing_forgets_rows_and_what_came_before() -> None:
     replay.add(then, more, still)
     found, index = replay.sample(100, torch.Generator().manual_seed(0))
     assert torch.equal(found, then[(index.flatten() - 6).long()])
+
+
+def test_labels_are_replaced_for_every_row_held() -> None:
+    """Stacks stay; also after the ring has wrapped."""
+    player = Player(2, 0, 0.2, "cleared")
+    replay = FrameReplay(30, SHAPE, 1)
+    for observations, labels, valid in rounds(player, [20, 20]):
+        replay.add(observations, labels[:, :1], valid, 2)
+    replay.relabel(lambda seen: seen.flatten(1).float().sum(1, keepdim=True))
+    stacks, labels = replay.sample(300, torch.Generator().manual_seed(0))
+    assert torch.equal(labels, stacks.flatten(1).float().sum(1, keepdim=True))
+    with pytest.raises(ShapeError, match="teacher_raw must have shape"):
+        replay.relabel(lambda seen: torch.zeros(len(seen), 2))

@@ -21,6 +21,7 @@ from rldistill.core import (
 from rldistill.exporters.acting import Output, Precision
 from rldistill.exporters.target import Subject
 from rldistill.students.build import make_student
+from rldistill.students.multitask import TaskPart, make_multitask_student
 from rldistill.students.tree import TreeArrays
 from rldistill.students.tree_module import TreeModule
 from rldistill.students.tree_specs import parse_tree
@@ -131,6 +132,30 @@ def pixel_students() -> dict[str, NetworkPolicy]:
     }
 
 
+def tasks_of_several() -> dict[str, NetworkPolicy]:
+    """One task each of multi-task students: pixels with a masked head, rows with heads apart."""
+    torch.manual_seed(4)
+    frames = [
+        TaskPart(name=name, observation_space=FRAMES, action_space=spaces.Discrete(n), actions=a)
+        for name, n, a in (("first", 2, (0, 3)), ("second", 3, (5, 1, 2)))
+    ]
+    rows = [
+        TaskPart(name="discrete", observation_space=FLAT, action_space=spaces.Discrete(4)),
+        TaskPart(name="continuous", observation_space=FLAT, action_space=POLICY_SPACE),
+    ]
+    masked = make_multitask_student("multi:cnn:6x4s2,8x3,fc16,masked", frames)
+    apart = make_multitask_student("multi:mlp:8,6,fc7", rows)
+    for network in (masked, apart):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += 0.2 * torch.randn(parameter.shape)
+    return {
+        "masked task": masked.policy("second"),
+        "own head": apart.policy("discrete"),
+        "own continuous head": apart.policy("continuous"),
+    }
+
+
 def every_policy() -> dict[str, NetworkPolicy]:
     """All of the above, by name."""
     activations = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu")
@@ -145,7 +170,7 @@ def every_policy() -> dict[str, NetworkPolicy]:
         }.items()
     }
     trees = {"tree": stump(False), "linear tree": stump(True)}
-    return students | shapes | teachers() | trees | pixel_students()
+    return students | shapes | teachers() | trees | pixel_students() | tasks_of_several()
 
 
 def observations_of(policy: NetworkPolicy, count: int, seed: int = 0) -> np.ndarray[Any, Any]:

@@ -16,6 +16,12 @@ def test_by_hand() -> None:
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
 
 
+def test_a_resample_counts_values_and_not_clusters() -> None:
+    """Three zeros and a one: both clusters once have mean 1/4, which half of the resamples have."""
+    found = cluster_mean([0.0, 0.0, 0.0, 1.0], [0, 0, 0, 1], level=0.4)
+    assert (found.low, found.high) == (0.25, 0.25)
+
+
 def test_copies_of_a_number_within_a_cluster_tell_nothing_more() -> None:
     """100 equal states per episode: the interval of the 20 episodes, ten times that of states."""
     generator = np.random.default_rng(0)

@@ -17,7 +17,7 @@ def test_the_rows_of_the_papers_are_there_under_their_names():
         "kl-regularised+R", "value-gated", "value-gated+R", "teacher-v-reward", "td-teacher-v",
         "td-v0", "baseline", "kickstarting", "kickstarting-constant", "kickstarting-geometric",
         "kickstarting-performance", "ppd", "rsl-rl", "gkd",
-        "actor-mimic", "qdagger", "dual", "distral",
+        "actor-mimic", "qdagger", "dual", "distral", "viper", "viper-unweighted", "cart",
     }  # fmt: skip
     assert DEFAULT in ROWS
 

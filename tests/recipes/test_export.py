@@ -12,6 +12,7 @@ from gymnasium import spaces
 from small_runs import (
     FOLLOW,
     OBSERVATIONS,
+    SHIPPED,
     follower,
     follower_folder,
     quick_settings,
@@ -52,6 +53,16 @@ def test_several_formats_at_once_each_with_its_contract(tmp_path: Path) -> None:
         assert on_disk["task"] == {"id": "Follow-v0", "backend": "gymnasium", "env_kwargs": {}}
         assert on_disk["action"]["kind"] == "discrete"
         assert (on_disk["mask"], on_disk["state"]) == (None, None)
+
+
+def test_the_contract_names_what_is_seen_and_done(tmp_path: Path) -> None:
+    settings = ExportSettings(observations=20)
+    zip_file = SHIPPED / "cartpole-dqn.zip"
+    (one,) = export_policy(zip_file, tmp_path, task="CartPole-v1", settings=settings)
+    features = one.contract["observation"]["features"]
+    assert len(features) == 4
+    assert {"name": "pole angle", "unit": "rad"} in features
+    assert len(one.contract["action"]["meaning"]) == 2
 
 
 def test_a_policy_without_a_task_is_compared_on_drawn_observations(tmp_path: Path) -> None:

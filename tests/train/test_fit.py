@@ -14,6 +14,7 @@ from rldistill import load_policy
 from rldistill.core import NetworkPolicy
 from rldistill.data.replay import Replay
 from rldistill.envs.spec import TaskSpec
+from rldistill.errors import NotFiniteError
 from rldistill.methods.catalogue import get_method
 from rldistill.methods.learner_settings import Growing
 from rldistill.methods.terms import align
@@ -168,3 +169,21 @@ def test_the_state_survives_a_checkpoint() -> None:
     grower.learn(memory, 1)
     other.learn(memory, 1)
     assert (tree_of(other.student).values == tree_of(grower.student).values).all()
+
+
+def test_a_teacher_with_one_action_is_warned_of(tmp_path: Path) -> None:
+    messages = [
+        record.message
+        for record in distilling(job_of(tmp_path / "run", teacher=follower(threshold=3.0)))
+    ]
+    assert any("took action 0 in all" in message for message in messages)
+    good = [r.message for r in distilling(job_of(tmp_path / "good"))]
+    assert not any("took action" in message for message in good)
+
+
+def test_an_observation_that_is_infinite_is_named(tmp_path: Path) -> None:
+    grower, memory = learner(), Replay(100, (2,), 2)
+    x = torch.tensor([[0.5, 0.0], [torch.inf, 0.0]])
+    memory.add(x, torch.eye(2), torch.ones(2, dtype=torch.bool))
+    with pytest.raises(NotFiniteError, match="feature 0 of 1 observations"):
+        grower.learn(memory, 1)

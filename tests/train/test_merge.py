@@ -17,7 +17,8 @@ from rldistill.methods.method import TEACHER
 from rldistill.runs import RunFolder, read_json
 from rldistill.teachers.load import load_policy
 from rldistill.train.merge import Merging, merging
-from rldistill.train.prepare_merge import MergeRequest, MergeSettings, merge, prepare_merge
+from rldistill.train.merge_settings import MergeRequest, MergeSettings
+from rldistill.train.prepare_merge import merge, prepare_merge
 
 FAST = replace(
     QUICK,

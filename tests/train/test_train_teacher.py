@@ -85,14 +85,20 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    progress = training(job(out))
+    running = job(out)
+    progress = training(running)
     for _ in range(6):
         stopped = next(progress)
     progress.close()
+    learnt = running.network.module.state_dict()
     request = resumed_request(out, None)
     assert (request.network, request.settings.learning) == (NETWORK, LEARNING)
     again = prepare_training(request)
-    records = list(training(again))
+    progress = training(again)
+    records = [next(progress)]
+    own = again.network.module.state_dict()
+    assert all(torch.equal(x, own[name]) for name, x in learnt.items())
+    records += progress
     assert stopped.env_steps is not None
     assert records[0].env_steps == stopped.env_steps
     assert records[0].updates == stopped.updates > 0

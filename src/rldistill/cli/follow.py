@@ -64,7 +64,7 @@ class Flags:
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """The teacher's VecNormalize statistics. Default: the file beside a checkpoint, if any."""
     teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
-    """How the teacher acts. Default: mode."""
+    """How the teacher acts; mode:0.05 takes that share of random actions. Default: mode."""
     student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts when it is scored and judged. Default: mode."""
     plot: Annotated[Path | None, option("FILE")] = None

@@ -22,7 +22,7 @@ from rldistill.errors import EnvironmentFailure, NotFiniteError, UsageError
 
 if TYPE_CHECKING:
     from rldistill.train.merge import Merging
-    from rldistill.train.prepare_merge import MergeSettings
+    from rldistill.train.merge_settings import MergeSettings
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Flags:
     pairs: Annotated[tuple[str, ...], tyro.conf.Positional, option("TEACHER@TASK")]
     """Each teacher with its task: a file or run folder, @, an environment id."""
     student: Annotated[str, option("SPEC")]
-    """Multi-task network: multi: and a trunk, for example multi:nature:100%%,fc128."""
+    """Multi-task network: multi: and a trunk, for example multi:nature:100%,fc128."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table that learns state by state, such as rusu-nll or dagger.
     Default: rusu-kl."""
@@ -56,7 +56,7 @@ class Flags:
     )
     """Where networks run. Default: auto, the CPU."""
     teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
-    """How teachers act. Default: mode."""
+    """How teachers act; mode:0.05 takes that share of random actions. Default: mode."""
     student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
     """How the student acts when it is judged. Default: mode."""
     out: Annotated[Path | None, option("DIR")] = None
@@ -80,7 +80,8 @@ def run(arguments: list[str]) -> int:
         raise UsageError(
             "--resume continues the run in the folder that --out names, without --force"
         )
-    from rldistill.train.prepare_merge import MergeRequest, prepare_merge
+    from rldistill.train.merge_settings import MergeRequest
+    from rldistill.train.prepare_merge import prepare_merge
 
     job = prepare_merge(
         MergeRequest(
@@ -124,7 +125,7 @@ def split(text: str) -> tuple[str, str]:
 def settings_of(flags: Flags, command: str) -> "MergeSettings":
     """What these flags ask for; what they leave out keeps its default."""
     from rldistill.core import Acting
-    from rldistill.train.prepare_merge import MergeSettings
+    from rldistill.train.merge_settings import MergeSettings
 
     names = ("method", "steps", "scale", "memory", "num_envs")
     given: dict[str, Any] = {

@@ -111,7 +111,7 @@ def leaf_boxes(tree: TreeArrays, num_features: int) -> LeafBoxes:
 def below(number: float, *, strict: bool) -> np.float32:
     """The largest float32 that is below a real number, or equal to it where not strict.
 
-    >>> float(below(0.5, strict=False)), bool(below(0.1, strict=True) < 0.1)
+    >>> float(below(0.5, strict=False)), float(below(0.1, strict=True)) < 0.1
     (0.5, True)
     """
     near = np.float32(number)
@@ -123,7 +123,7 @@ def below(number: float, *, strict: bool) -> np.float32:
 def above(number: float, *, strict: bool) -> np.float32:
     """The smallest float32 that is above a real number, or equal to it where not strict.
 
-    >>> float(above(0.5, strict=False)), bool(above(0.1, strict=True) > 0.1)
+    >>> float(above(0.5, strict=False)), float(above(0.1, strict=True)) > 0.1
     (0.5, True)
     """
     return np.float32(-below(-number, strict=strict))

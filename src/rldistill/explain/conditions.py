@@ -47,7 +47,7 @@ def read_conditions(text: str, find: Callable[[str], int]) -> list[Condition]:
         SettingError: the text is none, its name is unknown, or its number is not finite.
 
     >>> [one.index for one in read_conditions("0 < 3 <= 1 and 2 > 0.5", int)]
-    [3, 2]
+    [3, 3, 2]
     """
     if len(text) > LONGEST:
         raise SettingError(f"condition {text[:40]!r}...: at most {LONGEST} letters")

@@ -56,8 +56,18 @@ class Counterfactual:
             + (f" {names.features[i].unit}" if names.features[i].unit else "")
             for i in np.flatnonzero(self.observation != self.changed).tolist()
         ]
-        old, new = (action_words(names, one) for one in (self.action, self.new_action))
+        old, new = (action_words(*self._told(names, one)) for one in (self.action, self.new_action))
         return f"{', '.join(parts)} ({self.distance:.3g} sd): {old} -> {new}"
+
+    def _told(self, names: TaskNames, action: Array) -> tuple[TaskNames, Array]:
+        """Of continuous actions the dimensions that change by half of the largest change."""
+        if action.ndim == 0:
+            return names, action
+        change = np.abs(self.new_action - self.action)
+        kept = np.flatnonzero(2 * change >= change.max()).tolist()
+        units = names.action_units or ("",) * len(names.actions)
+        shown = TaskNames((), tuple(names.actions[i] for i in kept), tuple(units[i] for i in kept))
+        return shown, action[kept]
 
     def to_json(self, names: TaskNames) -> dict[str, Any]:
         """Plain JSON types."""

@@ -42,6 +42,7 @@ class Picture:
         colours: by leaf, an index into the colours; None for none.
         shares: [N], share of the states that pass each node.
         legend: names of actions with their colours.
+        order: continuous actions in the order of their numbers, in place of a legend.
         title: what the picture is of.
         subtitle: a line below it.
     """
@@ -55,6 +56,7 @@ class Picture:
     legend: Sequence[tuple[str, int]]
     title: str
     subtitle: str = ""
+    order: str = ""
 
 
 @final
@@ -88,7 +90,7 @@ def draw_tree(picture: Picture) -> str:
             f"{'node stands' if shown == 1 else 'nodes stand'} for "
             f"{sum(layout.cut.values())} leaves"
         )
-    width = max(width, LETTER * len(subtitle) + 2 * MARGIN)
+    width = max(width, LETTER * max(len(subtitle), len(picture.order)) + 2 * MARGIN)
     height = HEAD + layout.num_rows * ROW + MARGIN
     return "\n".join(
         [
@@ -100,6 +102,7 @@ def draw_tree(picture: Picture) -> str:
             f'<text class="title" x="{MARGIN:.0f}" y="26">{escape(picture.title)}</text>',
             f'<text class="small" x="{MARGIN:.0f}" y="44">{escape(subtitle)}</text>',
             *legend,
+            f'<text class="small" x="{MARGIN:.0f}" y="65">{escape(picture.order)}</text>',
             *lines,
             *boxes,
             "</svg>\n",

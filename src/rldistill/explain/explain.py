@@ -13,7 +13,7 @@ from rldistill.envs.naming import TaskNames, task_names
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import SettingError
 from rldistill.evaluation.scores import count_envs, task_info
-from rldistill.explain.actions import acts, sameness
+from rldistill.explain.actions import acts, is_discrete, sameness
 from rldistill.explain.changes import changes_of
 from rldistill.explain.explanation import Explanation
 from rldistill.explain.importance import importances, units_of
@@ -138,6 +138,7 @@ class _About:
             policy=subject.name,
             source=subject.source,
             task=self.info.id,
+            discrete=is_discrete(subject.head),
             names=self.names,
             returns=stats.estimate(played.returns),
             episodes=played.num_episodes,

@@ -41,6 +41,7 @@ class Explanation:
         policy: its name.
         source: where it is from.
         task: the task's id.
+        discrete: whether it chooses among actions; else fidelity counts action dimensions.
         is_tree: whether the policy is the tree that is shown; else that is a surrogate.
         surrogate: the tree that stands for a policy which is none; None for trees and pixels.
         tree: the tree that is shown, leaves of one action under one node merged; None for pixels.
@@ -62,6 +63,7 @@ class Explanation:
     policy: str
     source: str
     task: str
+    discrete: bool
     is_tree: bool
     surrogate: Surrogate | None
     tree: TreeArrays | None
@@ -78,6 +80,11 @@ class Explanation:
     saliency: Saliency | None
     notes: tuple[str, ...]
     svg: str | None
+
+    @property
+    def counted(self) -> str:
+        """What fidelity and agreement are shares of."""
+        return "steps" if self.discrete else "action dimensions (within 5 % of their range)"
 
     @property
     def ordered(self) -> list[Region]:

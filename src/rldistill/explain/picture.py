@@ -51,6 +51,7 @@ def picture_of(explanation: Explanation, tree: TreeArrays, observations: Array) 
         colours=colours,
         shares=shares,
         legend=[(names.actions[index], index) for index in used],
+        order="" if explanation.discrete else f"[{', '.join(names.actions)}]",
         title=_title(explanation),
         subtitle=_subtitle(explanation),
     )
@@ -98,7 +99,7 @@ def _subtitle(explanation: Explanation) -> str:
         faithful = (
             f"it does what {explanation.policy} does in {percent(explanation.surrogate.fidelity)}"
         )
-        parts = [f"{faithful} of steps"]
+        parts = [f"{faithful} of {explanation.counted}"]
         parts.append(f"left to play it returns {explanation.surrogate.returns.value:.4g}")
     else:
         merged = explanation.num_leaves - len(explanation.regions)

@@ -86,10 +86,12 @@ def rule_lines(region: Region, explanation: Explanation) -> tuple[str, str]:
 def change_lines(explanation: Explanation, changes: Changes) -> Iterator[str]:
     """How near the policy is to doing something else."""
     how = "exact" if changes.exact else "by search: upper bounds"
+    median = changes.quantiles[2]
+    found = f"median {median:.3g} sd" if np.isfinite(median) else "none found for half of them"
     yield (
         f"Smallest changes of an observation that change the action ({how}), in standard "
-        f"deviations (sd) of its features: median {changes.quantiles[2]:.3g} sd over "
-        f"{changes.states} states; for example"
+        f"deviations (sd) of its features, for {changes.states} states: {found}"
+        + ("; for example" if changes.examples else "")
     )
     yield from (f"  {one.words(explanation.names)}" for one in changes.examples)
 
@@ -104,7 +106,8 @@ def heading_lines(explanation: Explanation) -> Iterator[str]:
     if surrogate is not None:
         yield (
             f"The rules are those of a surrogate tree of {surrogate.tree.num_leaves} leaves. It "
-            f"does what {explanation.policy} does in {percent(surrogate.fidelity)} of steps, "
+            f"does what {explanation.policy} does in {percent(surrogate.fidelity)} of "
+            f"{explanation.counted}, "
             "counted on episodes that it was not fitted to."
         )
         yield (
@@ -118,7 +121,7 @@ def heading_lines(explanation: Explanation) -> Iterator[str]:
     if explanation.agreement is not None:
         yield (
             f"It does what the teacher ({explanation.against}) does in "
-            f"{percent(explanation.agreement)} of its steps."
+            f"{percent(explanation.agreement)} of its {explanation.counted}."
         )
     yield from (f"note: {note}" for note in explanation.notes)
 

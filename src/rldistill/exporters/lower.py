@@ -14,14 +14,13 @@ from rldistill.core import (
     NetworkPolicy,
     SquashedGaussianHead,
 )
-from rldistill.errors import NotFiniteError, SettingError
+from rldistill.errors import NotFiniteError
 from rldistill.exporters import steps as kinds
-from rldistill.exporters.activations import NEAREST, OF_TORCH
+from rldistill.exporters.lower_layers import array, layer_steps
 from rldistill.exporters.steps import (
     Activation,
     Affine,
     Append,
-    ChannelNorm,
     ChannelsFirst,
     Clip,
     Conv,
@@ -29,7 +28,6 @@ from rldistill.exporters.steps import (
     Flatten,
     Fork,
     LayerNorm,
-    MaxPool,
     Normalise,
     Squash,
     Step,
@@ -38,19 +36,21 @@ from rldistill.exporters.steps import (
 from rldistill.students.cnn import Cnn
 from rldistill.students.impala import Impala, Residual
 from rldistill.students.mlp import InputNormaliser, Mlp
+from rldistill.students.multitask import TaskView
+from rldistill.students.multitask_parts import (
+    Controller,
+    MaskedControllers,
+    PixelEntrance,
+    RowEntrance,
+)
 from rldistill.students.outputs import LOG_STD_RANGE
 from rldistill.students.pixels import PixelLayout
 from rldistill.students.tree_module import TreeModule
 from rldistill.teachers import layers as fixed
 
 Array = np.ndarray[Any, Any]
-SUPPORTED = (
-    "nn.Sequential of nn.Linear, nn.Conv2d, nn.Flatten, nn.LayerNorm and the activations "
-    f"{', '.join(cls.__name__ for cls in OF_TORCH)}"
-)
 # What sees a flat observation.
 FLAT = (Dense, Normalise, LayerNorm, kinds.Tree)
-RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 def lower(policy: NetworkPolicy) -> Steps:
@@ -97,6 +97,8 @@ def _module(module: nn.Module) -> Steps:
             first, second = _module(module.first), _module(module.second)
             relu = Activation("relu")
             return (kinds.Residual((relu, *first, relu, *second)),)
+        case TaskView():
+            return _task_view(module)
         case TreeModule():
             return (_tree(module),)
         case InputNormaliser():
@@ -122,39 +124,7 @@ def _module(module: nn.Module) -> Steps:
             weight = np.tile(np.eye(actions, dtype=np.float32) / count, (1, count))
             return (Dense(weight, np.zeros(actions, np.float32)),)
         case _:
-            return _layer(module)
-
-
-def _layer(module: nn.Module) -> Steps:
-    match module:
-        case nn.Linear():
-            return (Dense(array(module.weight), _bias(module.bias, module.out_features)),)
-        case nn.Conv2d():
-            return (_conv(module),)
-        case nn.Flatten() if (module.start_dim, module.end_dim) == (1, -1):
-            return (Flatten(),)
-        case nn.LayerNorm() if len(module.normalized_shape) == 1:
-            size = module.normalized_shape[0]
-            affine = module.elementwise_affine
-            weight = array(module.weight) if affine else np.ones(size, np.float32)
-            return (LayerNorm(weight, _bias(module.bias, size), float(module.eps)),)
-        case nn.GroupNorm() if module.num_groups == 1 and module.affine:
-            return (ChannelNorm(array(module.weight), array(module.bias), float(module.eps)),)
-        case nn.MaxPool2d() if module.dilation == 1 and not module.ceil_mode:
-            sizes = (module.kernel_size, module.stride, module.padding)
-            kernel, stride, padding = map(_pair, sizes)
-            return (MaxPool(kernel, stride, padding),)
-        case nn.Identity() | nn.Dropout():
-            return ()
-        case nn.Hardtanh():
-            low, high = (np.full(1, x, np.float32) for x in (module.min_val, module.max_val))
-            return (Clip(low, high),)
-        case nn.PReLU() if module.num_parameters != 1:
-            raise SettingError(unsupported(module))
-        case _ if type(module) in OF_TORCH:
-            return (Activation(*OF_TORCH[type(module)](module)),)
-        case _:
-            raise SettingError(unsupported(module))
+            return layer_steps(module)
 
 
 def find_normaliser(module: nn.Module) -> Normalise | None:
@@ -165,19 +135,6 @@ def find_normaliser(module: nn.Module) -> Normalise | None:
             assert isinstance(step, Normalise)
             return step
     return None
-
-
-def unsupported(module: nn.Module) -> str:
-    """What is said of a layer that cannot be exported."""
-    name = type(module).__name__
-    if isinstance(module, RECURRENT):
-        return (
-            f"{name} is recurrent, and recurrent policies cannot be exported yet; nearest is a "
-            "policy without state, such as an MLP on stacked frames"
-        )
-    near = next((text for cls, text in NEAREST.items() if isinstance(module, cls)), None)
-    nearest = f"; nearest is {near}" if near else ""
-    return f"{name} cannot be exported{nearest}. Supported are {SUPPORTED}"
 
 
 def _end(head: Head, log_std: Tensor | None) -> Steps:
@@ -199,14 +156,31 @@ def _pixels(pixels: PixelLayout) -> Steps:
     return (*(() if pixels.channels_first else (ChannelsFirst(),)), *scaled)
 
 
+def _task_view(view: TaskView) -> Steps:
+    """The layers of one task of several: those that are shared, and its own."""
+    network, task = view.network, view.task
+    entrance = network.entrances[task if len(network.entrances) > 1 else 0]
+    if isinstance(entrance, PixelEntrance):
+        first = (*_pixels(entrance.pixels), *_module(entrance.first))
+    else:
+        assert isinstance(entrance, RowEntrance)
+        first = (*_module(entrance.normaliser), *_module(entrance.first))
+    shared = (*first, *_module(network.trunk))
+    if isinstance(network.controllers, MaskedControllers):
+        *own, last = _module(network.controllers.layers)
+        assert isinstance(last, Dense)
+        rows = list(network.controllers.actions[task])
+        return (*shared, *own, Dense(last.weight[rows], last.bias[rows]))
+    assert isinstance(network.controllers, nn.ModuleList)
+    controller = network.controllers[task]
+    assert isinstance(controller, Controller)
+    return (*shared, *_module(controller.layers), *_end(controller.head, controller.log_std))
+
+
 def _tree(module: TreeModule) -> kinds.Tree:
     tree = module.tree
     linear = np.zeros(0, np.float32) if tree.coefficients is None else tree.coefficients
     return kinds.Tree(tree.feature, tree.threshold, tree.left, tree.right, tree.values, linear)
-
-
-def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _exploration(module: fixed.ExplorationStd) -> Steps:
@@ -217,28 +191,6 @@ def _exploration(module: fixed.ExplorationStd) -> Steps:
     columns = np.broadcast_to(variance.T, (mean.out_features, len(variance)))
     bias = np.full(mean.out_features, fixed.EPSILON, np.float32)
     return (Activation("square"), Dense(columns.copy(), bias), Activation("half_log"))
-
-
-def _conv(module: nn.Conv2d) -> Conv:
-    plain = module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
-    padding = module.padding
-    if not plain or isinstance(padding, str):
-        raise SettingError(
-            f"{module} cannot be exported; nearest is an nn.Conv2d without groups and dilation, "
-            "with numbers of zeros as padding"
-        )
-    (down, right), (top, left) = module.stride, padding
-    bias = _bias(module.bias, module.out_channels)
-    return Conv(array(module.weight), bias, (int(down), int(right)), (int(top), int(left)))
-
-
-def _bias(bias: Tensor | None, size: int) -> Array:
-    return np.zeros(size, np.float32) if bias is None else array(bias)
-
-
-def array(tensor: Tensor) -> Array:
-    """A tensor's numbers."""
-    return tensor.detach().cpu().numpy().copy()
 
 
 def _merged(steps: Steps) -> Steps:

@@ -141,7 +141,8 @@ def _in_batches(runner: Runner, rows: Array, noise: Array | None) -> dict[str, A
 def _sizes(subject: Subject, rows: Array) -> Array:
     """[N]: the largest number in each row's observation and raw outputs, at least 1."""
     raw = _raw(subject, rows)
-    seen = np.abs(rows.reshape(len(rows), -1).astype(np.float32)).max(1)
+    flat = rows.reshape(len(rows), -1)
+    seen = np.maximum(flat.max(1).astype(float), -flat.min(1).astype(float))
     return np.maximum(1.0, np.maximum(seen, np.abs(raw).max(1)))
 
 

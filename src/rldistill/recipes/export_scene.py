@@ -10,7 +10,7 @@ import numpy as np
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.naming import Feature, task_names
+from rldistill.envs.naming import task_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
@@ -28,6 +28,7 @@ from rldistill.students.impala import Impala
 from rldistill.teachers.load import load_teacher
 
 Array = np.ndarray[Any, Any]
+Names = tuple[dict[str, str], ...] | None
 OBSERVATIONS = 10_000
 PACKAGES = ("rldistill", "torch", "numpy", "onnx", "onnxruntime", "stable-baselines3")
 
@@ -182,9 +183,8 @@ def _own_task(card: dict[str, Any] | None) -> TaskSpec | None:
 def _background(
     source: Any, card: dict[str, Any] | None, spec: TaskSpec | None, info: TaskInfo | None
 ) -> Background:
-    task, names = None, None
+    task = None
     if info is not None and spec is not None:
-        names = task_names(spec, info)
         task = {"id": info.id, "backend": info.backend, "env_kwargs": dict(spec.env_kwargs)}
     teacher = None if card is None else card.get("teacher")
     if isinstance(teacher, dict):
@@ -196,11 +196,12 @@ def _background(
             verdict.pop("run", None)
     except RunFolderError:
         verdict = None  # a student by itself, or a run that was not judged
+    features, actions = _names(spec, info)
     return Background(
         task=task,
         observation_space=None if info is None else info.observation_space,
-        features=None if names is None else _named(names.features),
-        actions=None if names is None else tuple({"name": name} for name in names.actions),
+        features=features,
+        actions=actions,
         teacher=teacher,
         verdict=verdict,
     )
@@ -229,6 +230,12 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _named(features: tuple[Feature, ...]) -> tuple[dict[str, str], ...] | None:
-    """Name and unit of each number; None for pixels."""
-    return tuple({"name": one.name, "unit": one.unit} for one in features) or None
+def _names(spec: TaskSpec | None, info: TaskInfo | None) -> tuple[Names, Names]:
+    """Name and unit of each number of an observation and of each action; None where not known."""
+    if spec is None or info is None:
+        return None, None
+    names = task_names(spec, info)
+    units = names.action_units or ("",) * len(names.actions)
+    features = tuple({"name": one.name, "unit": one.unit} for one in names.features)
+    pairs = zip(names.actions, units, strict=True)
+    return features or None, tuple({"name": name, "unit": unit} for name, unit in pairs) or None

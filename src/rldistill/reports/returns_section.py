@@ -18,8 +18,8 @@ def returns_section(evidence: RunEvidence) -> Section:
     episodes = evidence.episodes
     count = len(episodes.seeds)
     words = [
-        f"{count} episodes of each policy on {evidence.task} ({evidence.backend}), played after "
-        "the verdict was reached or training had ended: they chose nothing."
+        f"{count} episodes of each policy on {evidence.task} ({evidence.backend}), from "
+        "starts that are used for nothing else: they chose neither the student nor the word."
     ]
     charts = [_distribution(evidence)]
     if episodes.paired:

@@ -1,7 +1,7 @@
 """Students on disk: student.safetensors (weights) and student.json (what they mean).
 
-Both are plain data: reading them runs nothing. A student whose architecture is a class of the
-user's own is saved by its weights and the name of that class, and read back into such a module.
+Both are plain data: reading them runs nothing. A student of a class of the user's own is saved by
+its weights and the name of that class, and read back into such a module.
 """
 
 import hashlib
@@ -70,11 +70,8 @@ def save_student(
         }
     else:
         name = re.sub(r"[^\w.<>() -]", "_", student.info.name)[:200]
-        what = {
-            "architecture": live_object(name),
-            "own_class": name,
-            "parameters": num_numbers(network),
-        }
+        count = num_numbers(network)
+        what = {"architecture": live_object(name), "own_class": name, "parameters": count}
     weights = serialise(network, student.info.name, half)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
@@ -96,12 +93,11 @@ def save_student(
 def load_student(
     path: Path, module: nn.Module | None = None, task: str | None = None
 ) -> NetworkPolicy:
-    """Load a student from a run folder, a student.safetensors or a student.json.
+    """Load a student.
 
     Args:
-        path: one of these.
-        module: for a student of the user's own class: gets the weights, and goes into evaluation
-            mode; untouched where they do not fit.
+        path: a run folder, a student.safetensors or a student.json.
+        module: of the user's own class: gets the weights if they fit, and goes into eval mode.
         task: of a multi-task student, the name of the task whose policy is wanted.
 
     Raises:

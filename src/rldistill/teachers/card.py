@@ -196,8 +196,8 @@ def bounds_of(value: Numbers | None, size: int, unbounded: float, path: str) -> 
     Raises:
         TeacherFileError: it is a list of another length.
 
-    >>> bounds_of(0.4, 3, math.inf, "card.toml"), bounds_of(None, 2, -math.inf, "card.toml")
-    ((0.4, 0.4, 0.4), (-inf, -inf))
+    >>> bounds_of(0.4, 3, 9.0, "card.toml"), bounds_of(None, 2, float("inf"), "card.toml")
+    ((0.4, 0.4, 0.4), (inf, inf))
     """
     if value is None:
         return (unbounded,) * size

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldistill.core import Categorical, NetworkPolicy
+from rldistill.core import Categorical, Head, NetworkPolicy
 from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import Growing
 from rldistill.methods.terms import Alignment
@@ -203,6 +203,25 @@ class GrowingLearner:
         self.kept = [Kept(tree, float(cost)) for tree, cost in pairs]
         self.updates, self._seen, chosen = (int(n) for n in state["numbers"])
         self.chosen = bool(chosen)
+
+
+def one_action(head: Head, raw: Tensor) -> str:
+    """A warning where a discrete teacher takes one action in all states; "" elsewhere.
+
+    >>> from rldistill.core import QValueHead
+    >>> one_action(QValueHead(2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    ''
+    """
+    distribution = head(raw)
+    if not isinstance(distribution, Categorical) or len(raw) == 0:
+        return ""
+    actions = distribution.mode()
+    if bool((actions != actions[0]).any()):
+        return ""
+    return (
+        f"warning  the teacher took action {int(actions[0])} in all {len(actions):,} states of the "
+        "first round: a tree of these is a single leaf. Is it the right teacher and task?"
+    )
 
 
 def write_pruning_curve(student: NetworkPolicy, folder: Path) -> None:

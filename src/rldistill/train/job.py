@@ -32,6 +32,7 @@ from rldistill.runs import live_object
 from rldistill.students.families import family_of
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
+from rldistill.train.fit import GrowingLearner, one_action
 from rldistill.train.fit_critic import CriticFit
 from rldistill.train.keeper import UNJUDGED, Keeper
 from rldistill.train.learners import Learner, Memory
@@ -107,7 +108,10 @@ class Job:
         if needs_action_gap(self.settings.row, self.teacher_info.head):
             self.state.action_gap = mean_action_gap(self.outputs_of(first)[first.valid])
             self.restore_alignment()
-        return self._floored(self.outputs_of(first)[first.valid])
+        raw = self.outputs_of(first)[first.valid]
+        grown = isinstance(self.learner, GrowingLearner)
+        warnings = [self._floored(raw), one_action(self.teacher_info.head, raw) if grown else ""]
+        return "\n".join(line for line in warnings if line)
 
     def _floored(self, teacher_raw: Tensor) -> str:
         """That probabilities of the teacher are too small for their logarithm to count."""

@@ -199,7 +199,7 @@ def default_network(space: spaces.Box) -> str | CnnSpec:
     """With LayerNorm, without which parallelised Q-learning may diverge.
 
     >>> str(default_network(spaces.Box(0, 1, (10, 10, 4), "uint8")))
-    'cnn:16x3,fc128,layernorm'
+    'minatar:layernorm'
     """
     spec = default_student(space, QValueHead(1), 0)
     return replace(spec, layer_norm=True) if isinstance(spec, CnnSpec) else FLAT_NETWORK

@@ -92,7 +92,8 @@ def _draw_choice(axes: Axes, choice: Choice, actions: Sequence[str]) -> None:
                 at + shift, values, yerr=choice.spread[index], fmt=look.marker, ms=5,
                 color=look.colour, capsize=3, label=name,
             )  # fmt: skip
-    steep = len(actions) > 2 or max(map(len, actions)) > 10
+    axes.set_xlim(-0.6, len(actions) - 0.4)
+    steep = len(actions) > 2 or max(map(len, actions)) > 16
     axes.set_xticks(at, actions, rotation=30 if steep else 0, ha="right" if steep else "center")
 
 
