@@ -44,6 +44,12 @@ def test_students_of_two_teachers_of_one_task_are_two_groups(tmp_path: Path) -> 
 
 def test_a_multi_task_run_has_a_score_per_task(tmp_path: Path) -> None:
     """What verdict.json lists under `tasks`; entries of other types are left out."""
+    by_id = {"A-v0": {"fraction": 0.5, "verdict": "fails"}, "B-v0": {"fraction": 1.5}, "C": 3}
+    merged = record(tmp_path / "merged", outcome={"tasks": by_id})
+    assert (merged.state, merged.problems) == ("finished", ())
+    assert [(s.task, s.fraction, s.word) for s in task_scores(merged)] == [
+        ("A-v0", 0.5, "fails"), ("B-v0", 1.5, None),
+    ]  # fmt: skip
     tasks = [{"task": "A-v0", "fraction": 0.5, "verdict": "fails"}, {"id": "B-v0", "fraction": 1.5},
              {"task": {"id": "C-v0"}, "fraction": True}, "D", {"fraction": 1.0}]  # fmt: skip
     found = task_scores(record(tmp_path / "run", outcome={"tasks": tasks}))

@@ -77,7 +77,10 @@ def task_of(record: RunRecord) -> TaskSpec:
                 f"the task of {record.name} needs --{what} {value}, which is code: name it yourself"
             )
     if record.task is None or not task:
-        raise SettingError(f"{record.name} does not say its task: give --task ID")
+        raise SettingError(
+            f"{record.name} does not name one task that can be played again; of a student of "
+            "several, load_policy(RUN, task=ID) gives the part of one"
+        )
     kwargs = task.get("env_kwargs")
     backend = task.get("backend")
     return TaskSpec(

@@ -12,7 +12,8 @@ from typing import Any, final
 import numpy as np
 
 from rldistill.maths.stats import FloatArray
-from rldistill.reports.record import NUMBER, RunRecord, plain_text
+from rldistill.reports.record import RunRecord, plain_text
+from rldistill.reports.tasks_section import number_of, task_entries, word_of
 
 MOST_GROUPS = 6  # drawn: as many as there are colours
 
@@ -61,26 +62,16 @@ class Group:
 def task_scores(run: RunRecord) -> list[TaskScore]:
     """One per task: of a multi-task run those that its verdict lists, else its only one.
 
-    A list `tasks` in verdict.json holds an object per task with task (or id), fraction and verdict.
+    Those of a multi-task run are listed under `tasks` in verdict.json; see task_entries.
     """
-    listed = [entry for entry in run.outcome.get("tasks", []) if isinstance(entry, Mapping)]
-    scores = [score for entry in listed if (score := _listed(entry)) is not None]
-    if scores:
-        return scores
+    entries = task_entries(run)
+    if entries:
+        return [
+            TaskScore(name, number_of(entry, "fraction"), word_of(entry)) for name, entry in entries
+        ]
     if run.task is None or run.state != "finished":
         return []
     return [TaskScore(run.task, run.number("fraction"), run.word)]
-
-
-def _listed(entry: Mapping[str, Any]) -> TaskScore | None:
-    name = entry.get("task", entry.get("id"))
-    if isinstance(name, Mapping):
-        name = name.get("id")
-    if not isinstance(name, str):
-        return None
-    fraction, word = entry.get("fraction"), entry.get("verdict")
-    share = float(fraction) if isinstance(fraction, NUMBER) and fraction is not True else None
-    return TaskScore(plain_text(name), share, word if isinstance(word, str) else None)
 
 
 def group_runs(runs: Sequence[RunRecord]) -> list[Group]:

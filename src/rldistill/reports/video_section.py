@@ -42,10 +42,10 @@ def _filmed(
         teacher_act=_acting(run.recipe.get("teacher_act")),
         vecnormalize=vecnormalize or _path(run.recipe.get("vecnormalize")),
     )
+    spec = task_of(run) if task is None else task
     source = teacher or _path(run.recipe.get("teacher"))
     if source is None:
         raise RldistillError("the run does not say where its teacher is; give --teacher FILE")
-    spec = task_of(run) if task is None else task
     if task is None and ":" in spec.id:
         raise RldistillError(f"{spec.id} names a module, which is code; give --import MODULE")
     with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
