@@ -105,7 +105,8 @@ class RunRecord:
     @property
     def word(self) -> str | None:
         """holds, fails or unsure; None where there is no verdict."""
-        return self.outcome.get("verdict")
+        word = self.outcome.get("verdict")
+        return word if word in ("holds", "fails", "unsure") else None
 
     def number(self, key: str) -> float | None:
         """A number of verdict.json, or of student.json."""

@@ -26,10 +26,19 @@ def run_page(run: RunRecord) -> Page:
         word=run.word if run.word in LEADS else "",
         lead=LEADS.get(run.word or "", ""),
         sentence=sentence(run),
-        problems=tuple(f"{text[:1].upper()}{text[1:]}." for text in run.problems),
+        problems=tuple(f"{capital(text)}." for text in run.problems),
         notes=tuple(notes),
         footer=f"Run {run.name}{made}. Made by rldistill; all of it is in this file.",
     )
+
+
+def capital(text: str) -> str:
+    """A sentence that begins with a capital letter, unless with the name of a file.
+
+    >>> capital("the run"), capital("verdict.json is damaged")
+    ('The run', 'verdict.json is damaged')
+    """
+    return text if "." in text.split(" ", 1)[0] else f"{text[:1].upper()}{text[1:]}"
 
 
 def sentence(run: RunRecord) -> str:

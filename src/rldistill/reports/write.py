@@ -169,6 +169,7 @@ def is_report(path: Path) -> bool:
     """Whether a file begins as our pages do."""
     try:
         with path.open("rb") as file:
-            return MARK.encode() in file.read(200)
+            # Where the template has it: a text that speaks of reports is none.
+            return file.read(200).startswith(f"<!doctype html>\n<!-- {MARK} -->".encode())
     except OSError:
         return False
