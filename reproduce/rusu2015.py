@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> None:
     flags = parse(arguments)
     suite = SUITES[flags.suite].quick() if flags.quick else SUITES[flags.suite]
     if not flags.page:
-        run_missing(suite, flags.minutes, flags.kinds)
+        try:
+            run_missing(suite, flags.minutes, flags.kinds)
+        except KeyboardInterrupt:
+            sys.stdout.write("stopped; the same command goes on with the next cell\n")
     flags.docs.mkdir(parents=True, exist_ok=True)
     for name, seen in looks(suite).items():
         following_figure(seen, name).savefig(flags.docs / f"{suite.name}-{name}.svg")

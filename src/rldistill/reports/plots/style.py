@@ -54,7 +54,7 @@ def look_of(name: str, place: int = 0) -> Look:
     """How to draw what has this name; others take turns by their place.
 
     >>> look_of("teacher").marker, look_of("something else", 1).marker
-    ('s', 'P')
+    ('s', 'v')
     """
     return LOOKS.get(name) or OTHERS[place % len(OTHERS)]
 
