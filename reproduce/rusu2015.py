@@ -87,12 +87,14 @@ def page_lines(suite: Suite) -> list[str]:
     """The page: settings, teachers, tables, claims."""
     planned = list(cells(suite))
     done = [record for cell in planned if (record := result(suite, cell)) is not None]
-    seconds = sum(record["seconds"] for record in done)
+    minutes = sum(record["seconds"] for record in done) / 60
+    timed = [record["cpu_seconds"] for record in done if "cpu_seconds" in record]
+    busy = f", of which {sum(timed) / 60:.1f} of computing in {len(timed)} cells" if timed else ""
     return [
         f"# Policy Distillation on {suite.name}",
         "",
-        f"{len(done)} of {len(planned)} cells were run, {seconds / 60:.0f} minutes in all, one "
-        f"thread each, at most {CELL_MINUTES:.0f} minutes a cell.",
+        f"{len(done)} of {len(planned)} cells were run, one thread each, in {minutes:.1f} minutes "
+        f"altogether{busy}; none may take more than {CELL_MINUTES:.0f}.",
         "",
         f"Budget: a student has {suite.steps:,} steps of its teacher ({suite.steps / 27e6:.2%} of "
         f"the paper's 27 million) and {suite.steps * 10 // 54:,} updates, per game; a network "
