@@ -292,7 +292,10 @@ def test_what_alike_means_for_continuous_actions_is_said() -> None:
     """5 % of the range; for actions that are one of a few there is nothing to say."""
     words = {
         head: agreement_section(made_evidence(**given)).words[0]
-        for head, given in (("few", {}), ("vector", {"head": GaussianHead((-1.0, -1.0), (1.0, 1.0))}))
+        for head, given in (
+            ("few", {}),
+            ("vector", {"head": GaussianHead((-1.0, -1.0), (1.0, 1.0))}),
+        )
     }
     assert "within 5 % of their range" in words["vector"]
     assert "range" not in words["few"]
