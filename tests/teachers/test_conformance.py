@@ -6,6 +6,7 @@ tests/fakes has the files: networks written from what the other library's code b
 import hashlib
 
 import cleanrl_files
+import onnx_files
 import pytest
 import rsl_rl_files
 import torch
@@ -15,7 +16,7 @@ from gymnasium import spaces
 from rldistill.errors import MisfitError, RldistillError
 from rldistill.teachers.load import load_teacher
 
-MAKERS = (*cleanrl_files.MAKERS, *rsl_rl_files.MAKERS)
+MAKERS = (*cleanrl_files.MAKERS, *rsl_rl_files.MAKERS, *onnx_files.MAKERS)
 
 
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda m: f"{m.__module__}.{m.__name__}")
