@@ -132,7 +132,7 @@ def load_file(path: Path, given: Given) -> NetworkPolicy:
         case Kind.STUDENT:
             return load_student_file(path)
         case Kind.ZIP:
-            return _load_zip(path, given.vecnormalize, action_space)
+            return _load_zip(path, given)
         case Kind.WEIGHTS:
             return load_module(path, given.card, shape, action_space)
         case Kind.CLEANRL:
@@ -172,13 +172,11 @@ def load_student_file(path: Path, task: str | None = None) -> NetworkPolicy:
     return _with_notes(policy, (found, *info.notes))
 
 
-def _load_zip(
-    path: Path, vecnormalize: Path | None, action_space: spaces.Space[Any] | None
-) -> NetworkPolicy:
+def _load_zip(path: Path, given: Given) -> NetworkPolicy:
     saved = read_zip(path)
-    beside = vecnormalize or find_statistics(path)
+    beside = given.vecnormalize or find_statistics(path)
     statistics = None if beside is None else load_statistics(beside)
-    policy = build_policy(saved, statistics, action_space)
+    policy = build_policy(saved, statistics, given.action_space, given.observation_shape)
     # Off-policy algorithms always fill this key, on-policy ones only under a VecNormalize.
     trained_so = policy.info.name in ("PPO", "A2C", "TRPO") and saved.settings.values.get(
         "_last_original_obs"
