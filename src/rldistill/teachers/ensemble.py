@@ -54,7 +54,7 @@ def make_ensemble(members: tuple[NetworkPolicy, ...], *, is_confident: bool) -> 
             f"confident: needs probabilities; {_said(first.head)} has none. Take ensemble:"
         )
     modules = [member.module for member in members]
-    module = EnsembleModule(modules, first.head, is_confident=is_confident)
+    module = EnsembleModule(modules, first.head, is_confident=is_confident).eval()
     units = {member.info.value_units for member in members}
     critics = [member.critic for member in members if member.critic is not None]
     critic = None

@@ -77,7 +77,7 @@ def load_onnx(
         notes += (f"output {safe_text(port.name)} is taken; it has {', '.join(others)} too",)
     if not program.batched:
         notes += ("it takes one observation at a time: batches go through it row by row",)
-    module = OnnxModule(program)
+    module = OnnxModule(program).eval()
     line = (
         f"ONNX ({model.producer}): {'x'.join(map(str, shape))} -> {program.size}, "
         f"{model.parameters:,} acting parameters, "

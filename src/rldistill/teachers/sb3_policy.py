@@ -31,7 +31,7 @@ SUPPORTED = "MLP and CNN policies of PPO, A2C, TRPO, DQN, QRDQN, SAC, TD3, DDPG,
 # Where a name begins so, the network is of a kind that is not read yet.
 UNSUPPORTED = {
     r".*lstm": "a recurrent policy (RecurrentPPO)",
-    r".*features_extractor\.extractors\.": "a MultiInput policy (Dict observations have no view yet)",
+    r".*features_extractor\.extractors\.": "a MultiInput policy (Dict observations have no view)",
     r".*features_extractor\.(?!cnn\.|linear\.)": "a features extractor with weights of its own",
     r".*\.running_(mean|var)$": "batch normalisation (CrossQ)",
 }

@@ -58,7 +58,7 @@ def load_trusted(
     shape = task_shape or _shape(module, what)
     size = _size(module, shape, what)
     found, notes = choose_head(head, size, action_space, what)
-    module.requires_grad_(False)
+    module.requires_grad_(False).train(False)
     count = sum(tensor.numel() for tensor in module.parameters())
     greedy = isinstance(found, QValueHead)
     line = (
