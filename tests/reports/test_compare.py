@@ -39,7 +39,7 @@ def test_equal_seeds_are_paired(tmp_path: Path) -> None:
     assert found.difference.value == pytest.approx(1.0)
     assert found.difference.high - found.difference.low < 1e-9
     assert (found.pairs.wins, found.pairs.losses) == (40, 0)
-    assert found.said == "a has the higher return"
+    assert found.said == "a has the higher mean return"
 
 
 def test_only_shared_seeds_are_paired(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_no_difference_is_no_winner(tmp_path: Path) -> None:
     b = folder_of(tmp_path / "b", moved(made_evidence(shift=0.1), 1000))
     (found,) = compare_runs([a, b])
     assert found.difference.low < 0 < found.difference.high
-    assert found.said == "no difference is shown"
+    assert found.said == "no difference of the mean return is shown"
 
 
 def test_different_tasks_are_refused(tmp_path: Path) -> None:
@@ -106,6 +106,20 @@ def test_normalised_compares_fractions(tmp_path: Path) -> None:
     assert found.difference.value == pytest.approx(shares[0] - shares[1])
     assert found.difference.low < found.difference.value < found.difference.high
     assert "fractions" in found.why
+
+
+def test_fractions_of_equal_starts_are_resampled_together(tmp_path: Path) -> None:
+    """A student that is its teacher has the fraction 1 in every resample: no width."""
+    evidence = made_evidence()
+    returns = evidence.episodes.returns.copy()
+    returns[0] = returns[1]
+    for paired in (True, False):
+        episodes = replace(evidence.episodes, returns=returns, paired=paired)
+        one = folder_of(tmp_path / f"a{paired}", replace(evidence, episodes=episodes))
+        two = folder_of(tmp_path / f"b{paired}", replace(evidence, episodes=episodes))
+        (found,) = compare_runs([one, two], normalised=True)
+        assert found.difference.value == 0.0
+        assert (found.difference.high - found.difference.low < 1e-9) == paired
 
 
 def test_a_teacher_like_random_has_no_fraction(tmp_path: Path) -> None:
