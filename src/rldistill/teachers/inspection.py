@@ -68,7 +68,7 @@ def _contents(path: Path, kind: Kind) -> dict[str, Any]:
         return {
             "framework": f"ONNX ({model.producer})",
             "parameters": model.parameters,
-            "architecture": list(model.operators),
+            "operators": list(model.operators),
             "inputs": _ports([model.seen]),
             "outputs": _ports(list(model.outputs)),
             "pickled": [],
@@ -159,6 +159,8 @@ def describe(record: Mapping[str, Any]) -> list[str]:
     rows += [(name, record[name]) for name in ("framework", "algorithm") if name in record]
     if "architecture" in record:
         rows.append(("network", " > ".join(record["architecture"])))
+    if "operators" in record:
+        rows.append(("operators", ", ".join(record["operators"])))
     if "parameters" in record:
         acting = record.get("acting_parameters")
         more = "" if acting is None else f", {acting:,} of them acting"
