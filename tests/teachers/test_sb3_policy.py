@@ -16,7 +16,7 @@ def conv() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("tensors", "data", "named"),
     [
-        (conv(), {}, "with a kernel of 5 x 5 pixels"),
+        (conv(), {}, "features_extractor.cnn.0 with a kernel of 5 x 5 pixels"),
         ({"features_extractor.extractors.a.x": torch.ones(1)}, {}, "a MultiInput policy"),
         ({"lstm_actor.weight_ih_l0": torch.ones(1)}, {}, "a recurrent policy"),
         ({"actor.latent_pi.0.running_mean": torch.ones(1)}, {}, "batch normalisation"),
