@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from rldistill.train.distill import distill
     from rldistill.train.result import Run
     from rldistill.train.settings import Settings
+    from rldistill.train.shrink import Shrunk, shrink
+    from rldistill.train.shrink_settings import ShrinkSettings
 
 __version__ = "0.1.0"
 
@@ -53,6 +55,8 @@ __all__ = [
     "RldistillError",
     "Run",
     "Settings",
+    "ShrinkSettings",
+    "Shrunk",
     "TaskPart",
     "TaskSpec",
     "Verdict",
@@ -68,6 +72,7 @@ __all__ = [
     "make_student",
     "report",
     "resume",
+    "shrink",
     "verdict",
     "verify_tree",
     "write_explanation",
@@ -90,6 +95,8 @@ _HOMES = {
     "RldistillError": "rldistill.errors",
     "Run": "rldistill.train.result",
     "Settings": "rldistill.train.settings",
+    "ShrinkSettings": "rldistill.train.shrink_settings",
+    "Shrunk": "rldistill.train.shrink",
     "TaskPart": "rldistill.students.multitask",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
@@ -105,6 +112,7 @@ _HOMES = {
     "make_student": "rldistill.students.build",
     "report": "rldistill.reports.write",
     "resume": "rldistill.recipes.resume",
+    "shrink": "rldistill.train.shrink",
     "verdict": "rldistill.evaluation.verdict",
     "verify_tree": "rldistill.explain.verify",
     "write_explanation": "rldistill.explain.write",

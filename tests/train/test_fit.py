@@ -15,6 +15,7 @@ from rldistill.core import NetworkPolicy
 from rldistill.data.replay import Replay
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import NotFiniteError
+from rldistill.evaluation.evidence_file import load_evidence
 from rldistill.methods.catalogue import get_method
 from rldistill.methods.learner_settings import Growing
 from rldistill.methods.terms import align
@@ -60,6 +61,9 @@ def test_a_student_learns_and_loads_from_its_folder(tmp_path: Path, student: str
     seen = np.random.default_rng(0).uniform(-1, 1, (200, 2)).astype(np.float32)
     assert (loaded.predict(seen)[0] == job.learner.tested.predict(seen)[0]).all()
     card = json.loads((tmp_path / "run" / "student.json").read_text())
+    evidence = load_evidence(tmp_path / "run" / "evidence.safetensors")
+    assert evidence is not None
+    assert evidence.student_cost.parameters == card["parameters"] == loaded.info.acting_parameters
     assert card["leaves"] == tree_of(loaded).num_leaves <= 25
     assert (tmp_path / "run" / "pruning.json").exists() == ("linear" not in student)
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "train a teacher: a Q-network on one task, or on several together",
     "follow": "distil a teacher while it is still learning",
     "merge": "distil teachers of several tasks into one student",
+    "shrink": "find the smallest student that is shown to hold",
     "evaluate": "measure a policy, alone or against its teacher",
     "report": "one page on a run, or on several",
     "compare": "which of several runs is better, paired by seed where that can be",

@@ -23,7 +23,7 @@ from rldistill.errors import TaskError
 from rldistill.evaluation.evaluate import one_thread
 from rldistill.evaluation.prove import MEASURE_EPISODES, Contestants, Prover
 from rldistill.evaluation.scores import Arena, count_envs, policy_actor, training_seed
-from rldistill.evaluation.verdict import Verdict
+from rldistill.evaluation.verdict import LEVEL, Verdict
 
 Array = np.ndarray[Any, Any]
 NUM_ENVS = 64
@@ -101,6 +101,7 @@ def prove_exported(
     task: tuple[TaskSpec, TaskInfo],
     floor: float,
     acting: tuple[Acting, int],
+    error_rate: float = LEVEL,
 ) -> Verdict:
     """Whether an exported file, playing, holds a share of the return of a policy.
 
@@ -110,13 +111,14 @@ def prove_exported(
         task: its spec and what it is like.
         floor: the share.
         acting: how `against` acts, and the seed.
+        error_rate: chance of saying `holds` of a file that does not, at most.
     """
     spec, info = task
     act, seed = acting
     num_envs = count_envs(spec, None, NUM_ENVS)
     with one_thread(), Arena(spec, info, num_envs, seed) as arena:
         who = Contestants(against, act, Acting(), torch.device("cpu"))
-        prover = Prover(arena, who, floor)
+        prover = Prover(arena, who, floor, error_rate)
         for _ in prover.confirm(exported):
             pass
         rounds = [prover.play_three(exported) for _ in range(-(-MEASURE_EPISODES // num_envs))]

@@ -24,7 +24,7 @@ from rldistill.evaluation.scores import (
     require_acting,
 )
 from rldistill.evaluation.sequential import SequentialVerdict
-from rldistill.evaluation.verdict import Verdict
+from rldistill.evaluation.verdict import LEVEL, Verdict
 from rldistill.maths import stats
 
 # Episodes after the stop, from which the printed fraction comes.
@@ -74,11 +74,13 @@ class Prover:
         paired: the three policies play from equal starts.
     """
 
-    def __init__(self, arena: Arena, contestants: Contestants, floor: float) -> None:
+    def __init__(
+        self, arena: Arena, contestants: Contestants, floor: float, error_rate: float = LEVEL
+    ) -> None:
         self.arena = arena
         self.contestants = contestants
         self.floor = floor
-        self.trial = SequentialVerdict(floor=floor)
+        self.trial = SequentialVerdict(floor=floor, error_rate=error_rate)
         self.reference: Reference | None = None
         self.paired = arena.info.equal_starts
 

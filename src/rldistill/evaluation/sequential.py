@@ -35,9 +35,9 @@ Decision = Literal["holds", "continue", "give-up"]
 class SequentialVerdict:
     """The test inside a run: candidates 1, 2, ... each on fresh episodes, looked at every round.
 
-    Candidate m is confirmed at level 0.05 * 2^-m, so that the chance of ever saying `holds` of a
-    student below the floor is 5 % over the whole run, however many candidates it tries. A state is
-    frozen: add_round and next_candidate return the next one.
+    Candidate m is confirmed at level error_rate * 2^-m, so that the chance of ever saying `holds`
+    of a student below the floor is error_rate over the whole run, however many candidates it
+    tries. A state is frozen: add_round and next_candidate return the next one.
 
     Attributes:
         floor: fraction to be held, in (0, 1].
@@ -46,6 +46,8 @@ class SequentialVerdict:
             says that it will hardly be settled; or after 1,024); else
             `continue`. A decision is final: only next_candidate and conclude go on from it.
         student, teacher, random: returns of this candidate's rounds, of equal length.
+        error_rate: chance of ever saying `holds` of a student below the floor, over all candidates;
+            a sweep of many runs gives each a part of the 5 %.
 
     >>> state = SequentialVerdict(floor=0.95).add_round([500] * 80, [500] * 80, [22, 9] * 40)
     >>> state.decision, state.level
@@ -58,9 +60,12 @@ class SequentialVerdict:
     student: tuple[float, ...] = ()
     teacher: tuple[float, ...] = ()
     random: tuple[float, ...] = ()
+    error_rate: float = LEVEL
 
     def __post_init__(self) -> None:
         check_floor(self.floor)
+        if not 0.0 < self.error_rate <= LEVEL:
+            raise SettingError(f"error_rate must lie in (0, {LEVEL:g}]; got {self.error_rate:g}")
         if self.candidate < 1:
             raise SettingError(f"candidates are counted from 1; got {self.candidate}")
         if len({len(self.student), len(self.teacher), len(self.random)}) > 1:
@@ -71,7 +76,7 @@ class SequentialVerdict:
     @property
     def level(self) -> float:
         """Chance of saying `holds` of this candidate if it is below the floor."""
-        return LEVEL * 2.0**-self.candidate
+        return self.error_rate * 2.0**-self.candidate
 
     @property
     def episodes(self) -> int:
@@ -119,7 +124,9 @@ class SequentialVerdict:
 
     def next_candidate(self) -> "SequentialVerdict":
         """The state in which candidate m + 1 has no episodes yet."""
-        return SequentialVerdict(floor=self.floor, candidate=self.candidate + 1)
+        return SequentialVerdict(
+            floor=self.floor, candidate=self.candidate + 1, error_rate=self.error_rate
+        )
 
     def conclude(
         self,
@@ -165,6 +172,7 @@ class SequentialVerdict:
         Raises:
             SettingError: a key is missing or unknown.
         """
+        state = {"error_rate": LEVEL, **state}  # older states do not name it
         known, given = {field.name for field in fields(cls)}, set(state)
         if known != given:
             raise SettingError(
@@ -178,6 +186,7 @@ class SequentialVerdict:
             student=tuple(state["student"]),
             teacher=tuple(state["teacher"]),
             random=tuple(state["random"]),
+            error_rate=state["error_rate"],
         )
 
     def _with(self, more: Samples) -> Samples:

@@ -15,6 +15,15 @@ from rldistill.reports.plots.style import LOOKS, look_of
 
 POINTS = np.random.default_rng(0).standard_normal((60, 2))
 HALF = Estimate(0.5, 0.4, 0.6)
+STUDENTS = [
+    {
+        "name": name, "fraction": fraction, "fraction_low": fraction - 0.1,
+        "fraction_high": fraction + 0.1, "verdict": word, "bytes": size,
+    }
+    for name, fraction, word, size in (
+        ("large", 1.0, "holds", 900), ("waste", 0.6, "unsure", 500), ("small", 0.7, "fails", 90),
+    )
+]  # fmt: skip
 FIGURES: dict[str, Callable[[], Figure]] = {
     "returns": lambda: plots.returns_plot({"student": [1.0, 2.0], "teacher": [2.0, 3.0]}),
     "paired": lambda: plots.paired_plot([1.0, -1.0, 0.5]),
@@ -28,6 +37,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         [plots.Choice("A", [0.2, 0.8], [0.7, 0.3])], ["left", "right"], "probability"
     ),
     "visitation": lambda: plots.visitation_plot({"teacher": POINTS}, ("one [m]", "two [m]")),
+    "frontier": lambda: plots.frontier_plot(STUDENTS, {"bytes": "flash [bytes]"}, 0.95),
     "costs": lambda: plots.costs_plot({"memory [bytes]": {"teacher": 9.0, "student": 2.0}}),
 }  # fmt: skip
 
@@ -161,3 +171,16 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         plots.visitation_plot({"student": np.zeros((0, 2))}, ("a", "b"))
     with pytest.raises(ShapeError):
         plots.costs_plot({"bytes": {"teacher": 0.0}})
+
+
+def test_the_frontier_names_and_joins_what_no_other_beats() -> None:
+    axes = FIGURES["frontier"]().axes[0]
+    assert {text.get_text() for text in axes.texts} == {"large", "small"}
+    joined = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_zorder() == 0]
+    assert [float(x) for x in joined[0].get_xdata()] == [90, 900]
+    assert axes.get_xscale() == "log"
+
+
+def test_a_frontier_of_nothing_is_refused() -> None:
+    with pytest.raises(ShapeError, match="a fraction and a cost above 0"):
+        plots.frontier_plot([{**STUDENTS[0], "bytes": None}], {"bytes": "bytes"}, 0.95)

@@ -10,6 +10,7 @@ colour vision, and no two policies differ by colour alone.
 
 from rldistill.reports.plots.costs import costs_plot
 from rldistill.reports.plots.curves import Curve, Level, curve_plot
+from rldistill.reports.plots.frontier import frontier_plot
 from rldistill.reports.plots.regions import Region, map_plot, regions_plot
 from rldistill.reports.plots.returns import paired_plot, returns_plot
 from rldistill.reports.plots.states import Choice, choices_plot, visitation_plot
@@ -22,6 +23,7 @@ __all__ = [
     "choices_plot",
     "costs_plot",
     "curve_plot",
+    "frontier_plot",
     "map_plot",
     "paired_plot",
     "regions_plot",
