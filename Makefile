@@ -7,11 +7,11 @@
 #   make clean       removes the virtual environment, caches and site/; never runs/
 #
 # Variables: PYTHON (the interpreter that makes the virtual environment), VENV (where it goes),
-# PYTEST_FLAGS (for example "-n auto", or "-k verdict").
+# PYTEST_FLAGS (in place of one process per core, for example "-k verdict").
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= --numprocesses=auto --maxprocesses=8
 export NO_MKDOCS_2_WARNING := 1
 
 ifeq ($(OS),Windows_NT)

@@ -86,20 +86,24 @@ def measure_collecting(seconds: float) -> list[tuple[str, float]]:
     return [*bare, ("collecting, labels included", both)]
 
 
-def fill(replay: FrameReplay) -> None:
-    """Put real frames of 8 games of random play into a memory until it is full."""
-    with make(TASK, 8, 0) as env:
+def real_frames() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Stacks of random play, labels, and which rows are valid."""
+    with make(TASK, NUM_ENVS, 0) as env:
         seen, rng = [env.reset()], np.random.default_rng(0)
-        valid = [np.ones(8, bool)]
-        for _ in range(1023):
-            step = env.step(rng.integers(0, 4, 8))
+        valid = [np.ones(NUM_ENVS, bool)]
+        for _ in range(31):
+            step = env.step(rng.integers(0, 4, NUM_ENVS))
             seen.append(step.observations)
             valid.append(step.valid)
     observations = torch.from_numpy(np.concatenate(seen))
     keep = torch.from_numpy(np.concatenate(valid))
-    labels = torch.zeros(len(observations), 18)
+    return observations, torch.zeros(len(observations), 18), keep
+
+
+def fill(replay: FrameReplay, rows: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
+    """Add the same rows until the memory is full."""
     while len(replay) < replay.capacity:
-        replay.add(observations, labels, keep, 8)
+        replay.add(*rows, NUM_ENVS)
 
 
 def measure_learning(replay: FrameReplay, seconds: float) -> list[tuple[str, float]]:
@@ -158,10 +162,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help="that the memory holds")
     arguments = parser.parse_args()
     rows = measure_collecting(arguments.seconds) + measure_minatar(arguments.seconds)
+    frames = real_frames()
     before = resident()
     replay = FrameReplay(arguments.steps, (4, 84, 84), 18)
     started = time.perf_counter()
-    fill(replay)
+    fill(replay, frames)
+    grown = resident() - before
     rows.append(("stored stacks", replay.num_added / (time.perf_counter() - started)))
     generator = torch.Generator().manual_seed(0)
     sampled = per_second(lambda: len(replay.sample(32, generator)[0]), arguments.seconds)
@@ -175,8 +181,8 @@ def main() -> None:
     print(f"\ncollecting: {100 * rows[2][1] / limit:.0f} % of the slower of the two")
     print(f"learning: {100 * rows[-1][1] / rows[-2][1]:.0f} % of bare updates")
     print(
-        f"memory: {len(replay):,} stacks, {resident():.2f} GB resident, of which "
-        f"{before:.2f} GB before"
+        f"memory: {len(replay):,} stacks took {grown:.2f} GB, to {before:.2f} GB before them, "
+        f"{NUM_ENVS} emulators included"
     )
 
 

@@ -1,12 +1,13 @@
 """Readable students: leaves against return, VIPER against DAgger without weights and plain CART.
 
-    python benchmarks/trees.py run --teachers FOLDER --seeds 5 --seconds 280   runs what is missing
-    python benchmarks/trees.py table                                           only writes the table
+    python benchmarks/trees.py run --teachers FOLDER --seeds 5   runs what is missing
+    python benchmarks/trees.py table                             only writes the table
 
 A cell is one run of `rldistill distill` (in this process): one task, student, row and seed, judged
-at its end. It collects 12 rounds of 4,096 steps and keeps 8 trees to choose from; the rows are else
-as shipped. Its fraction is that of the verdict: measured on 128 fresh episodes after the tests.
-Cells are kept one by one in results/trees, and a cell that was not run is said to be that.
+at its end. It collects 24 rounds of 4,096 steps; the rows are else as shipped, so that the trees of
+all rounds play for who is judged. Its fraction is that of the verdict: measured on 128 fresh
+episodes after the tests. Cells are kept one by one in results/trees with the settings that they
+were run with; the table takes those of today's settings, and says so of a cell that was not run.
 """
 
 import argparse
@@ -20,22 +21,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from methods_tasks import Transposed, breakout, breakout_teacher, policy_of
-from torch import nn
+from methods_tasks import breakout, breakout_teacher, by_card
 
 from rldistill import load_teacher
-from rldistill.core import Acting, CategoricalHead, NetworkPolicy
+from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource
 from rldistill.maths import stats
 from rldistill.methods.catalogue import get_method
-from rldistill.methods.learner_settings import Growing
 from rldistill.train.distill import distill
 from rldistill.train.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "trees"
 ROWS = ("viper", "viper-unweighted", "cart")
-ROUND_STEPS, ROUNDS, KEPT = 4096, 12, 8
+ROUND_STEPS, ROUNDS = 4096, 24
 # Fewer seeds have a mean and no interval.
 LEAST_SEEDS = 3
 
@@ -65,12 +64,8 @@ def sb3(name: str) -> Callable[[Path], NetworkPolicy]:
 
 
 def mountain_car(folder: Path) -> NetworkPolicy:
-    """A PPO policy of gymnax: 2, 64, 64, logits."""
-    data = np.load(folder / "minatar-gymnax-ppo" / "mountaincar_ppo.npz", allow_pickle=False)
-    parts: list[nn.Module] = []
-    for name in ("Dense_0", "Dense_1", "Dense_2"):
-        parts += [Transposed(data[f"{name}.kernel"], data[f"{name}.bias"]), nn.ReLU()]
-    return policy_of(nn.Sequential(*parts[:-1]), "PPO", (2,), CategoricalHead(3), None)
+    """A PPO policy of gymnax."""
+    return by_card(folder / "minatar-gymnax-ppo" / "mountaincar_ppo.npz", "mountaincar")
 
 
 def trees(*leaves: int) -> tuple[str, ...]:
@@ -84,10 +79,16 @@ TASKS = {
     "Acrobot (QR-DQN)": Task("Acrobot-v1", sb3("qrdqn-Acrobot-v1"), trees(4, 16)),
     "MountainCar (PPO)": Task("MountainCar-v0", mountain_car, trees(4, 16)),
     "LunarLander (DQN)": Task(
-        "LunarLander-v3", sb3("dqn-LunarLander-v2"), trees(32, 128), quick=False
+        "LunarLander-v3",
+        sb3("dqn-LunarLander-v2"),
+        (*trees(64, 128, 256, 512), "linear-tree:16", "linear-tree:32"),
+        quick=False,
     ),
     "LunarLander (PPO)": Task(
-        "LunarLander-v3", sb3("ppo-LunarLander-v2"), trees(32, 128), quick=False
+        "LunarLander-v3",
+        sb3("ppo-LunarLander-v2"),
+        (*trees(64, 128, 256, 512), "linear-tree:16", "linear-tree:32"),
+        quick=False,
     ),
     "Pendulum (SAC)": Task(
         "Pendulum-v1", sb3("sac-Pendulum-v1"), (*trees(16, 64), "linear-tree:8")
@@ -125,16 +126,22 @@ class Cell:
         return RESULTS / f"{name.replace('(', '').replace(')', '')}.json"
 
     def result(self) -> dict[str, Any] | None:
-        """What it gave, or None."""
-        return json.loads(self.path.read_text()) if self.path.exists() else None
+        """What it gave with today's settings, or None."""
+        found = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return found if found.get("settings") == self.settings else None
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """What a result depends on beside the names in its path."""
+        learner = str(get_method(self.row).learner)
+        return {"rounds": ROUNDS, "round_steps": ROUND_STEPS, "learner": learner}
 
     def run(self, teachers: Path) -> dict[str, Any]:
         """Distil, keep and return what came out."""
         task, started = TASKS[self.task], time.perf_counter()
         row = replace(get_method(self.row), round_steps=ROUND_STEPS)
-        assert isinstance(row.learner, Growing)
         settings = Settings(
-            method=replace(row, learner=replace(row.learner, kept=KEPT)),
+            method=row,
             steps=ROUND_STEPS * ROUNDS,
             seed=self.seed,
             teacher_act=task.act,
@@ -149,6 +156,7 @@ class Cell:
         names = ("verdict", "fraction", "fraction_low", "fraction_high", "student_return")
         result = {name: summary.get(name) for name in (*names, "teacher_return", "random_return")}
         result |= {name: card[name] for name in ("leaves", "depth", "parameters")}
+        result["settings"] = self.settings
         result["seconds"] = round(time.perf_counter() - started, 1)
         RESULTS.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(result, indent=1) + "\n")
@@ -169,12 +177,13 @@ def cells(seeds: int) -> list[Cell]:
     ]
 
 
-def run_missing(teachers: Path, seeds: int, seconds: float) -> None:
+def run_missing(teachers: Path, seeds: int, seconds: float, only: str) -> None:
     """Run cells that have no result, until the time is up."""
     torch.set_num_threads(1)
     end = time.monotonic() + seconds
     for cell in cells(seeds):
-        if cell.result() is None and time.monotonic() < end:
+        asked = only in cell.path.name
+        if asked and cell.result() is None and time.monotonic() < end:
             result = cell.run(teachers)
             print(cell, result["fraction"], result["verdict"], result["seconds"], flush=True)
 
@@ -217,9 +226,10 @@ def main() -> None:
     parser.add_argument("--teachers", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--only", default="", help="cells whose file name has this in it")
     arguments = parser.parse_args()
     if arguments.what == "run":
-        run_missing(arguments.teachers, arguments.seeds, arguments.seconds)
+        run_missing(arguments.teachers, arguments.seeds, arguments.seconds, arguments.only)
     text = table(arguments.seeds)
     page = HERE / "trees.md"
     head, mark, _ = page.read_text().partition("<!-- table -->\n")

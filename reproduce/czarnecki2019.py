@@ -19,7 +19,7 @@ from czarnecki2019_cells import Plan, run_panel
 from czarnecki2019_page import write_page
 from czarnecki2019_panels import PANELS
 
-from rldistill.lab.kernel import numba_installed
+from rldistill.maths.compiled import numba_installed
 
 FIGURES = (2, 3, 4, 5, 6)
 DEFAULT = Plan()

@@ -6,7 +6,9 @@
     python reproduce/rusu2015.py --suite minatar --page     only the page, from what was run
 
 Results lie in reproduce/results/rusu2015/SUITE, one JSON file per cell, written when it is done:
-an interrupted run continues with the next cell, and cells that were not run are shown as that.
+an interrupted run continues with the next cell, and cells that were not run are shown as that. Each
+cell has a process of its own, which is ended after 20 minutes; what fails is named on the page, and
+is tried again after all others.
 Teachers lie in reproduce/results/rusu2015/SUITE/teachers/GAME; the page says how each was made.
 The page is docs/rusu2015/SUITE.md.
 """
@@ -14,15 +16,15 @@ The page is docs/rusu2015/SUITE.md.
 import argparse
 import json
 import sys
-import time
+from fnmatch import fnmatch
 from pathlib import Path
 
-from rusu2015_cells import NoTeacherError, path_of, result, run
+from rusu2015_cells import result
 from rusu2015_claims import claims_table
-from rusu2015_suites import SUITES, Suite, cells
+from rusu2015_running import CELL_MINUTES, failures, run_missing
+from rusu2015_suites import SUITES, Cell, Suite, cells
 from rusu2015_tables import NOT_RUN, all_tables, looks
 
-from rldistill.errors import RldistillError
 from rldistill.reports.following import following_figure
 
 DOCS = Path(__file__).parent.parent / "docs" / "rusu2015"
@@ -35,7 +37,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--suite", choices=sorted(SUITES), required=True)
     parser.add_argument("--quick", action="store_true", help="two games, one seed, few steps")
     parser.add_argument("--minutes", type=float, help="after this no new cell is begun")
-    parser.add_argument("--kinds", nargs="*", help="only cells of these kinds")
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        default=["*"],
+        metavar="PATTERN",
+        help="only cells whose name is like one of these, such as 'distill_Breakout*_seed0'",
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="cells at a time; default: 2")
     parser.add_argument("--page", action="store_true", help="run nothing")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page")
     return parser.parse_args(arguments)
@@ -45,7 +54,10 @@ def main(arguments: list[str]) -> None:
     flags = parse(arguments)
     suite = SUITES[flags.suite].quick() if flags.quick else SUITES[flags.suite]
     if not flags.page:
-        run_missing(suite, flags.minutes, flags.kinds)
+        try:
+            run_missing(suite, chosen(suite, flags.cells), flags.jobs, flags.minutes)
+        except KeyboardInterrupt:
+            sys.stdout.write("stopped; the same command goes on with the next cell\n")
     flags.docs.mkdir(parents=True, exist_ok=True)
     for name, seen in looks(suite).items():
         following_figure(seen, name).savefig(flags.docs / f"{suite.name}-{name}.svg")
@@ -54,27 +66,16 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(f"page: {page}\n")
 
 
-def run_missing(suite: Suite, minutes: float | None, kinds: list[str] | None) -> None:
-    """Run cells until none is missing or time is up; a cell that fails is named and passed over."""
-    until = float("inf") if minutes is None else time.monotonic() + 60 * minutes
-    planned = [cell for cell in cells(suite) if kinds is None or cell.kind in kinds]
-    missing = [cell for cell in planned if result(suite, cell) is None]
-    sys.stdout.write(f"{suite.name}: {len(missing)} of {len(planned)} cells are missing\n")
-    for cell in missing:
-        if time.monotonic() >= until:
-            sys.stdout.write("time is up\n")
-            return
-        name = path_of(suite, cell).stem
-        try:
-            record = run(suite, cell)
-            means = ", ".join(
-                f"{game} {sum(values) / len(values):.2f}"
-                for game, values in record["returns"].items()
-            )
-            sys.stdout.write(f"{name}: {means} ({record['seconds']:.0f} s)\n")
-        except (NoTeacherError, RldistillError) as error:
-            sys.stdout.write(f"{name}: {NOT_RUN}: {error}\n")
-        sys.stdout.flush()
+def chosen(suite: Suite, patterns: list[str]) -> list[Cell]:
+    """The cells whose names are like one of the patterns, in the order of the suite."""
+    found = [
+        cell
+        for cell in cells(suite)
+        if any(fnmatch(cell.file.removesuffix(".json"), pattern) for pattern in patterns)
+    ]
+    if not found:
+        sys.exit(f"no cell of {suite.name} is like {' or '.join(patterns)}")
+    return found
 
 
 def page_lines(suite: Suite) -> list[str]:
@@ -85,11 +86,16 @@ def page_lines(suite: Suite) -> list[str]:
     return [
         f"# Policy Distillation on {suite.name}",
         "",
-        f"{len(done)} of {len(planned)} cells were run, {seconds / 60:.0f} minutes in all. A "
-        f"student has {suite.steps:,} steps, {suite.episodes} episodes score a policy, epsilon is "
-        "0.05 in collection and evaluation, and the last weights count. Intervals are 95 % over "
-        "seeds. The paper's columns are shares of published DQN scores on Atari under human "
-        "starts; ours are shares of the teachers' own scores.",
+        f"{len(done)} of {len(planned)} cells were run, {seconds / 60:.0f} minutes in all, one "
+        f"thread each, at most {CELL_MINUTES:.0f} minutes a cell.",
+        "",
+        f"Budget: a student has {suite.steps:,} steps of its teacher ({suite.steps / 27e6:.2%} of "
+        f"the paper's 27 million) and {suite.steps * 10 // 54:,} updates, per game; a network "
+        f"that learns from scratch has {suite.teacher_steps:,} steps per game. "
+        f"{suite.episodes} episodes score a policy, epsilon is 0.05 in collection and evaluation, "
+        "and the last weights count. Intervals are 95 % over seeds. The paper's columns are shares "
+        "of published DQN scores on Atari under human starts; ours are shares of the teachers' own "
+        "scores.",
         "",
         f"Command: `python reproduce/rusu2015.py --suite {suite.name.removesuffix('-quick')}"
         f"{' --quick' if suite.name.endswith('-quick') else ''}`",
@@ -97,7 +103,17 @@ def page_lines(suite: Suite) -> list[str]:
         *teacher_lines(suite),
         *all_tables(suite),
         *claims_table(suite),
+        *failure_lines(suite),
     ]
+
+
+def failure_lines(suite: Suite) -> list[str]:
+    """Cells that were tried and gave nothing."""
+    found = failures(suite)
+    if not found:
+        return []
+    lines = ["### Cells that failed", "", "| cell | why |", "|---|---|"]
+    return [*lines, *(f"| `{name}` | {why} |" for name, why in found.items()), ""]
 
 
 def teacher_lines(suite: Suite) -> list[str]:

@@ -40,6 +40,8 @@ EPSILON = 0.05
 # Seeds of scores are away from those that runs count from 0.
 SCORE_SEED = 700
 FOLLOW_VERSIONS = 20
+# Kinds of cells that train what they learn from.
+OWN_TEACHERS = ("scratch", "multi-dqn", "follow")
 
 
 class NoTeacherError(Exception):
@@ -53,11 +55,16 @@ def path_of(suite: Suite, cell: Cell) -> Path:
 
 def made_with(suite: Suite, cell: Cell) -> dict[str, Any]:
     """What a result must have been made with to count."""
-    return {
-        "steps": suite.teacher_steps if cell.kind in ("scratch", "multi-dqn") else suite.steps,
-        "episodes": suite.episodes,
-        "teachers": {game: fingerprint(suite, game) for game in cell.games},
-    }
+    teachers = {game: fingerprint(suite, game) for game in cell.games}
+    if cell.kind == "reference":
+        return {"episodes": suite.episodes, "teachers": teachers}
+    if cell.kind in OWN_TEACHERS:
+        clipped = {"clip_rewards": suite.clip_rewards}
+        steps = {"teacher_steps": suite.teacher_steps}
+        if cell.kind == "follow":
+            steps["steps"] = suite.steps
+        return {**steps, **clipped, "episodes": suite.episodes}
+    return {"steps": suite.steps, "episodes": suite.episodes, "teachers": teachers}
 
 
 def fingerprint(suite: Suite, game: str) -> str | None:
@@ -81,7 +88,7 @@ def run(suite: Suite, cell: Cell) -> dict[str, Any]:
     """
     started = time.perf_counter()
     missing = [game for game in cell.games if fingerprint(suite, game) is None]
-    if missing and cell.kind not in ("scratch", "multi-dqn", "follow"):
+    if missing and cell.kind not in OWN_TEACHERS:
         raise NoTeacherError(f"no teacher of {', '.join(missing)}")
     scratch = Path(tempfile.mkdtemp(prefix="rusu2015-"))
     try:
@@ -234,16 +241,16 @@ def merge(suite: Suite, cell: Cell, scratch: Path) -> dict[str, Any]:
 
 
 def follow(suite: Suite, cell: Cell, scratch: Path) -> dict[str, Any]:
-    """A teacher in training and a student that follows its best version."""
+    """A teacher in training and a student that follows its best version; a round for each."""
     (game,) = cell.games
-    settings = Settings(
-        method=row(suite, cell.method), steps=suite.steps, seed=cell.seed, evaluation_envs=8
-    )
+    method = replace(row(suite, cell.method), round_steps=-(-suite.steps // FOLLOW_VERSIONS))
+    settings = Settings(method=method, steps=suite.steps, seed=cell.seed, evaluation_envs=8)
+    learning = ParallelQ(clip_rewards=suite.clip_rewards)
     teacher = prepare_training(
         TrainRequest(
             tasks=[suite.tasks[game]],
             out=scratch / "teacher",
-            settings=TrainSettings(steps=suite.teacher_steps, seed=cell.seed),
+            settings=TrainSettings(steps=suite.teacher_steps, seed=cell.seed, learning=learning),
         )
     )
     moving = beside(teacher, settings, FOLLOW_VERSIONS)

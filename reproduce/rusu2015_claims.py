@@ -61,11 +61,13 @@ def above(
     suite: Suite, games: Sequence[str], better: Column, worse: Column | float
 ) -> tuple[str, str]:
     """Whether one column is above another, or above a number, in geometric mean."""
-    columns = [better] if isinstance(worse, float) else [better, worse]
+    columns = [better] if isinstance(worse, float | int) else [better, worse]
     raw = is_raw(suite, games, columns)
     ours = geometric(suite, games, better, raw)
     theirs = (
-        [worse] * len(ours) if isinstance(worse, float) else geometric(suite, games, worse, raw)
+        [worse] * len(ours)
+        if isinstance(worse, float | int)
+        else geometric(suite, games, worse, raw)
     )
     count = min(len(ours), len(theirs))
     return answer([a - b for a, b in zip(ours[:count], theirs[:count], strict=True)])
@@ -93,7 +95,11 @@ def claims(suite: Suite) -> list[Claim]:
          above(suite, merged, multi_kl, multi_nll)),
         ("Several games: KL is better than its teachers (117 %)",
          above(suite, merged, multi_kl, 1.0)),
+        ("Several games: NLL is better than its teachers (105 %)",
+         above(suite, merged, multi_nll, 1.0)),
         ("Several games: teachers are better than joint Q-learning (Multi-DQN, 84 %)",
+         flipped(above(suite, merged, multi_dqn, 1.0))),
+        ("Several games: KL is better than joint Q-learning (117 against 84 %)",
          above(suite, merged, multi_kl, multi_dqn)),
         ("All games in one net stay below their teachers (89 %)",
          flipped(above(suite, every, everything, 1.0))),

@@ -31,11 +31,21 @@ def scores(suite: Suite, game: str, cell: Callable[[str, int], Cell]) -> list[fl
 
 
 def reference(suite: Suite, game: str) -> tuple[float, float] | None:
-    """Mean returns of teacher and uniform policy; None where they were not played."""
-    found = result(suite, Cell("reference", (game,)))
-    if found is None:
+    """Mean returns of teacher and uniform policy over the seeds; None where none was played."""
+    played = references(suite, game)
+    if not played:
         return None
-    return float(np.mean(found["returns"][game])), float(np.mean(found["random"][game]))
+    teacher, random = zip(*played, strict=True)
+    return float(np.mean(teacher)), float(np.mean(random))
+
+
+def references(suite: Suite, game: str) -> list[tuple[float, float]]:
+    """Mean returns of teacher and uniform policy of each seed that was run."""
+    cells = [Cell("reference", (game,), seed=seed) for seed in range(suite.seeds)]
+    found = [one for one in (result(suite, cell) for cell in cells) if one is not None]
+    return [
+        (float(np.mean(one["returns"][game])), float(np.mean(one["random"][game]))) for one in found
+    ]
 
 
 def kept(suite: Suite, game: str, values: Sequence[float], raw: bool) -> list[float]:
@@ -98,8 +108,7 @@ def table(title: str, suite: Suite, games: Sequence[str], columns: Sequence[Colu
     lines = [f"### {title}", "", "| game | teacher | " + " | ".join(heads) + " |"]
     lines.append("|---" * (2 + 3 * len(columns)) + "|")
     for game in games:
-        known = reference(suite, game)
-        words = [game, NOT_RUN if known is None else f"{known[0]:.2f}"]
+        words = [game, with_interval([teacher for teacher, _ in references(suite, game)])]
         for column in columns:
             values = scores(suite, game, column.cell)
             words += [with_interval(values), with_interval(kept(suite, game, values, raw), True)]

@@ -34,6 +34,10 @@ def records() -> Iterator[Progress]:
     yield DONE
 
 
+def test_a_round_beyond_the_last_step_leaves_no_time() -> None:
+    assert display.time_left(progress(env_steps=100_500)) == "0 s"
+
+
 def test_lines_hold_all_that_is_known() -> None:
     assert display.progress_line(progress()) == (
         "    8,192 steps  1,000/s  loss 0.25  agreement 87.5 %  at most 1 min 32 s left"

@@ -100,7 +100,7 @@ def test_compare(rldistill: Command) -> None:
     assert (result.code, result.err) == (0, "")
     assert "a - b\ndifference   1 [1, 1] return, 95 % bootstrap over 40 pairs" in result.out
     assert "40 wins, 0 ties, 0 losses, sign test p = 1.82e-12" in result.out
-    assert "result       a has the higher return" in result.out
+    assert "result       a has the higher mean return" in result.out
     (found,) = rldistill("compare", "runs", "--json").records
     assert (found["paired"], found["wins"], found["why_unpaired"]) == (True, 40, None)
     assert rldistill("compare").code == 2

@@ -36,6 +36,9 @@ def test_it_goes_on_where_it_ended(rldistill: Command) -> None:
     assert result.code == 0
     assert result.records[0]["env_steps"] >= 600
     assert result.records[-1]["env_steps"] >= 1200
+    # How it was made is still known.
+    command = read_json(Path("run/student.json"))["command"]
+    assert command.startswith("rldistill train --task Follow-v0 --import small_runs")
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,20 @@ def dense_points(low: Array, high: Array, num_random: int = 400, seed: int = 0) 
     lows, highs = np.maximum(low, -5.0), np.minimum(high, 5.0)
     drawn = generator.uniform(lows, highs, (num_random, len(low))).astype(np.float32)
     return np.concatenate([grid.astype(np.float32), np.clip(drawn, low, high)])
+
+
+def stump() -> NetworkPolicy:
+    """Follow-v0 by the first number alone: right in three of four states. One leaf is redundant."""
+    tree = TreeArrays(
+        feature=np.array([0, -1, 0, -1, -1], np.int32),
+        threshold=np.array([0.0, 0, 0.5, 0, 0], np.float32),
+        left=np.array([1, -1, 3, -1, -1], np.int32),
+        right=np.array([2, -1, 4, -1, -1], np.int32),
+        values=np.array([[0, 0], [1, 0], [0, 1], [0, 1], [0, 2]], np.float32),
+        coefficients=None,
+        samples=np.ones(5, np.int64),
+        impurity=np.zeros(5, np.float32),
+    )
+    info = PolicyInfo(name="x", framework="tests", observation_shape=(2,), head=CategoricalHead(2),
+                      acting_parameters=0, parameters=0)  # fmt: skip
+    return policy_of_tree(tree, info)

@@ -7,37 +7,19 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from small_runs import SHIPPED, follower, tracker
+from small_trees import stump
 from test_saliency import looker
 
-from rldistill.core import CategoricalHead, NetworkPolicy, PolicyInfo
+from rldistill.core import CategoricalHead
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import MisfitError, SettingError, TaskError
 from rldistill.explain.explain import ExplainSettings, explain_policy
 from rldistill.explain.explanation import Explanation
-from rldistill.explain.subject import policy_of_tree
 from rldistill.explain.write import prepare_folder, text_lines, write_explanation
 from rldistill.runs import read_json
-from rldistill.students.tree import TreeArrays
 
 FOLLOW, TRACK = TaskSpec(id="Follow-v0"), TaskSpec(id="Track-v0")
 FEW = ExplainSettings(episodes=32, num_envs=16)
-
-
-def stump() -> NetworkPolicy:
-    """Follow-v0 by the first number alone: right in three of four states. One leaf is redundant."""
-    tree = TreeArrays(
-        feature=np.array([0, -1, 0, -1, -1], np.int32),
-        threshold=np.array([0.0, 0, 0.5, 0, 0], np.float32),
-        left=np.array([1, -1, 3, -1, -1], np.int32),
-        right=np.array([2, -1, 4, -1, -1], np.int32),
-        values=np.array([[0, 0], [1, 0], [0, 1], [0, 1], [0, 2]], np.float32),
-        coefficients=None,
-        samples=np.ones(5, np.int64),
-        impurity=np.zeros(5, np.float32),
-    )
-    info = PolicyInfo(name="x", framework="tests", observation_shape=(2,), head=CategoricalHead(2),
-                      acting_parameters=0, parameters=0)  # fmt: skip
-    return policy_of_tree(tree, info)
 
 
 @pytest.fixture(scope="module")

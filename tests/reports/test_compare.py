@@ -39,7 +39,7 @@ def test_equal_seeds_are_paired(tmp_path: Path) -> None:
     assert found.difference.value == pytest.approx(1.0)
     assert found.difference.high - found.difference.low < 1e-9
     assert (found.pairs.wins, found.pairs.losses) == (40, 0)
-    assert found.said == "a has the higher return"
+    assert found.said == "a has the higher mean return"
 
 
 def test_only_shared_seeds_are_paired(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_no_difference_is_no_winner(tmp_path: Path) -> None:
     b = folder_of(tmp_path / "b", moved(made_evidence(shift=0.1), 1000))
     (found,) = compare_runs([a, b])
     assert found.difference.low < 0 < found.difference.high
-    assert found.said == "no difference is shown"
+    assert found.said == "no difference of the mean return is shown"
 
 
 def test_different_tasks_are_refused(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import pytest
 from made_evidence import EPISODES, made_evidence
 from small_runs import follower_folder
 
-from rldistill.core import GaussianHead, SquashedGaussianHead
+from rldistill.core import Acting, GaussianHead, SquashedGaussianHead
 from rldistill.errors import SettingError, TaskError
 from rldistill.evaluation.evidence import RunEvidence
 from rldistill.evaluation.evidence_file import save_evidence
 from rldistill.reports.disagreement_section import choice_of, disagreement_section, picture_of
 from rldistill.reports.evidence_sections import (
     NO_EVIDENCE,
+    acting_of,
     evidence_sections,
     read_evidence,
     remake_evidence,
@@ -273,5 +274,28 @@ def test_no_code_is_taken_from_a_run_folder(tmp_path: Path) -> None:
         task_of(saved(tmp_path / "one", FOLLOW | {"wrapper": "evil:run"}))
     with pytest.raises(SettingError, match="--import"):
         task_of(saved(tmp_path / "two", FOLLOW, 'imports = ["evil"]'))
-    with pytest.raises(SettingError, match="does not say its task"):
+    with pytest.raises(SettingError, match="does not name one task"):
         task_of(saved(tmp_path / "three", {}))
+    with pytest.raises(SettingError, match="evil:Task-v0 names a module, which is code"):
+        task_of(saved(tmp_path / "four", FOLLOW | {"id": "evil:Task-v0"}))
+
+
+def test_both_act_again_as_the_run_says() -> None:
+    """Also with a share of random actions, which is not dropped."""
+    assert acting_of("mode:0.25") == Acting(mode=True, epsilon=0.25)
+    assert acting_of("sample") == Acting(mode=False)
+    with pytest.raises(SettingError, match="how the run says that it acted"):
+        acting_of("<b>")
+
+
+def test_what_alike_means_for_continuous_actions_is_said() -> None:
+    """5 % of the range; for actions that are one of a few there is nothing to say."""
+    words = {
+        head: agreement_section(made_evidence(**given)).words[0]
+        for head, given in (
+            ("few", {}),
+            ("vector", {"head": GaussianHead((-1.0, -1.0), (1.0, 1.0))}),
+        )
+    }
+    assert "within 5 % of their range" in words["vector"]
+    assert "range" not in words["few"]

@@ -1,5 +1,6 @@
 """Groups: runs that differ in their seed alone; scores by task; never the best of seeds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def test_students_of_two_teachers_of_one_task_are_two_groups(tmp_path: Path) -> 
 
 def test_a_multi_task_run_has_a_score_per_task(tmp_path: Path) -> None:
     """What verdict.json lists under `tasks`; entries of other types are left out."""
+    by_id = {"A-v0": {"fraction": 0.5, "verdict": "fails"}, "B-v0": {"fraction": 1.5}, "C": 3}
+    merged = record(tmp_path / "merged", outcome={"tasks": by_id})
+    assert (merged.state, merged.problems) == ("finished", ())
+    assert [(s.task, s.fraction, s.word) for s in task_scores(merged)] == [
+        ("A-v0", 0.5, "fails"), ("B-v0", 1.5, None),
+    ]  # fmt: skip
     tasks = [{"task": "A-v0", "fraction": 0.5, "verdict": "fails"}, {"id": "B-v0", "fraction": 1.5},
              {"task": {"id": "C-v0"}, "fraction": True}, "D", {"fraction": 1.0}]  # fmt: skip
     found = task_scores(record(tmp_path / "run", outcome={"tasks": tasks}))
@@ -101,3 +108,41 @@ def test_every_axis_has_a_title(runs: list[RunRecord]) -> None:
         for axes in chart.figure.axes:
             assert axes.get_xlabel()
             assert axes.get_ylabel()
+
+
+def test_each_task_may_have_its_own_student(tmp_path: Path) -> None:
+    """Then methods are compared over all tasks; two students of one task are two groups."""
+
+    def of(name: str, method: str, task: str, student: str) -> RunRecord:
+        told = {"method": method, "task": {"id": task}, "architecture": student}
+        return record(tmp_path / name, student=told)
+
+    runs = [
+        of(f"{m}{t}", m, t, s) for m in ("dagger", "rusu-kl") for t, s in (("A", "x"), ("B", "y"))
+    ]
+    assert [group.name for group in group_runs(runs)] == ["dagger", "rusu-kl"]
+    assert common_scores(group_runs(runs))[0] == ["A", "B"]
+    more = [*runs, of("more", "dagger", "A", "z")]
+    assert [group.name for group in group_runs(more)] == [
+        "dagger · x", "dagger · y", "dagger · z", "rusu-kl · x", "rusu-kl · y",
+    ]  # fmt: skip
+
+
+def test_runs_of_other_settings_are_no_seeds_of_one_group(tmp_path: Path) -> None:
+    """Nor are those of one task with other settings of the environment scores of one task."""
+    one, other = record(tmp_path / "a"), record(tmp_path / "b", student={"seed": 1})
+    longer = replace(other, recipe={**other.recipe, "steps": 8192})
+    assert len(group_runs([one, other])) == 1
+    assert [g.name for g in group_runs([one, longer])] == ["steps 4096", "steps 8192"]
+    windy = {"task": {"id": "Made-v0", "env_kwargs": {"wind": 2}}, "seed": 2}
+    (group,) = group_runs([one, other, record(tmp_path / "c", student=windy)])
+    assert {task: scores.size for task, scores in group.scores.items()} == {
+        "Made-v0": 2, "Made-v0 (wind=2)": 1,
+    }  # fmt: skip
+
+
+def test_a_copy_of_a_run_counts_once(tmp_path: Path) -> None:
+    """It would make the interval of seeds too narrow."""
+    runs = [record(tmp_path / name, student={"seed": 3}) for name in ("a", "copy")]
+    (group,) = group_runs(runs)
+    assert group.scores["Made-v0"].tolist() == [0.98]

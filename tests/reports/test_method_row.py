@@ -3,7 +3,8 @@
 import pytest
 
 from rldistill.methods.catalogue import ROWS
-from rldistill.reports.method_row import matched, method_section, who_acts
+from rldistill.methods.schedules import FirstRounds
+from rldistill.reports.method_row import bounds, in_words, matched, method_section, who_acts
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -27,6 +28,8 @@ def test_schedules_are_drawn_where_something_changes() -> None:
 
 def test_words_by_hand() -> None:
     assert who_acts(ROWS["dagger"]) == "the teacher in the first round, then the student, by mode"
+    assert bounds(ROWS["viper"]).startswith("grown from the latest 1,000,000 states")
+    assert in_words(FirstRounds(1)) == "1 in the first round, then 0"
     assert matched(ROWS["baseline"]) == "nothing: no loss"
     assert "only where the teacher's value is higher" in matched(ROWS["value-gated"])
 

@@ -144,6 +144,9 @@ def test_an_encoder_that_gives_up_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(EncoderError, match="3" if "3" in says else "no room"):
             film(RUNNER, RUNNER, "Drawn-v0", tmp_path / "v.mp4")
         assert [path.name for path in tmp_path.iterdir()] == ["encoder.sh"]
+    monkeypatch.setattr(encoder.require_encoder(), "get_ffmpeg_exe", lambda: "/nowhere/ffmpeg")
+    with pytest.raises(EncoderError, match="/nowhere/ffmpeg cannot be started: No such file"):
+        film(RUNNER, RUNNER, "Drawn-v0", tmp_path / "v.mp4")
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"seconds": 0.5}, {"most_bytes": 0}])

@@ -158,7 +158,7 @@ def test_a_report_that_is_a_link_replaces_the_link(tmp_path: Path) -> None:
     """What it points to stays as it was."""
     run = made_run(tmp_path / "run")
     victim = tmp_path / "page.html"
-    victim.write_text("<!-- rldistill report --> old")
+    victim.write_text("<!doctype html>\n<!-- rldistill report --> old")
     (run / "report.html").symlink_to(victim)
     report(run)
     assert victim.read_text().endswith("old")
@@ -182,10 +182,11 @@ def test_files_of_a_gigabyte_are_not_read_whole(tmp_path: Path) -> None:
 def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run")
     mine = tmp_path / "index.html"
-    mine.write_text("my home page")
-    with pytest.raises(RunFolderError, match="not a report of rldistill; it is not overwritten"):
-        report(run, out=mine)
-    assert mine.read_text() == "my home page"
+    for text in ("my home page", "how I made an rldistill report"):
+        mine.write_text(text)
+        with pytest.raises(RunFolderError, match="not a report of rldistill; it is not overwri"):
+            report(run, out=mine)
+        assert mine.read_text() == text
     assert report(run, out=tmp_path / "r.html") == report(run, out=tmp_path / "r.html")
 
 

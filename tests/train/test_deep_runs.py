@@ -83,8 +83,11 @@ def same(a: Any, b: Any) -> bool:
 
 
 def test_ctrl_c_while_learning_leaves_a_run_to_resume(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    # A shell that starts a program in the background makes it ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     job = deep_job(tmp_path / "run", steps=LONG)
     learn = type(job.learner).learn
     calls = []

@@ -118,7 +118,8 @@ def time_left(record: Progress) -> str:
     """Until all steps are taken or all rows worked through, testing not counted."""
     if record.counted == 0:
         return "?"
-    seconds = (record.total_steps - record.counted) / max(record.per_second, 1e-9)
+    left = max(record.total_steps - record.counted, 0)  # the last round may go beyond
+    seconds = left / max(record.per_second, 1e-9)
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

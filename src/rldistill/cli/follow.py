@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Flags:
     """Distil a teacher that is still learning, from the folder where its checkpoints appear.
 
-    The teacher is the version with the best score so far, until another one beats it.
+    The teacher is the version with the best score so far, until another one beats it. A run that is
+    stopped keeps its student and cannot be resumed.
     Example: rldistill follow checkpoints/ --task LunarLander-v3 --student mlp:16,16 --steps 500000
     """
 

@@ -35,7 +35,7 @@ class Flags:
     pairs: Annotated[tuple[str, ...], tyro.conf.Positional, option("TEACHER@TASK")]
     """Each teacher with its task: a file or run folder, @, an environment id."""
     student: Annotated[str, option("SPEC")]
-    """Multi-task network: multi: and a trunk, for example multi:nature:100%%,fc128."""
+    """Multi-task network: multi: and a trunk, for example multi:nature:100%,fc128."""
     method: Annotated[str | None, option("ROW")] = None
     """Row of the method table that learns state by state, such as rusu-nll or dagger.
     Default: rusu-kl."""

@@ -4,8 +4,8 @@ Columns: random and human from no-op starts; random and human from human starts.
 
 Source: Wang et al. (2016), "Dueling Network Architectures", tables 2 and 3, which has those of Mnih
 et al. (2015, no-op starts) and Nair et al. (2015, human starts). Read not from the papers but from
-two copies: deepmind/dqn_zoo for no-op starts (all random scores agree with the other copy),
-seungjaeryanlee/rldb for human starts.
+two copies: one with the header of DeepMind's dqn_zoo for no-op starts (its random scores compared
+by eye), seungjaeryanlee/rldb for human starts.
 """
 
 from typing import NamedTuple

@@ -13,6 +13,7 @@ import torch
 
 from rldistill.core import Acting, NetworkPolicy, Policy
 from rldistill.evaluation.agreement import AgreementPair, Comparison, compare
+from rldistill.evaluation.halving import halve
 from rldistill.evaluation.looks import Halving, Look, Reference, look_at
 from rldistill.evaluation.scores import (
     Actor,
@@ -148,23 +149,8 @@ class Prover:
             )
 
     def halve(self, students: Sequence[Policy]) -> Halving:
-        """Successive halving: all play one round, the better half goes on to the next.
-
-        The students of a round play from the same fresh seeds; who goes on is decided by the mean
-        over all rounds so far.
-
-        Source: Karnin et al. 2013; Bastani et al. 2018 choose their tree so.
-        """
-        returns = {i: np.zeros(0) for i in range(len(students))}
-        while len(returns) > 1:
-            seed = self.arena.next_seed()
-            for i in returns:
-                played = self.arena.play(self._student(students[i], seed), seed).returns
-                returns[i] = np.concatenate([returns[i], played])
-            best_first = sorted(returns, key=lambda i: -float(returns[i].mean()))
-            returns = {i: returns[i] for i in best_first[: (len(best_first) + 1) // 2]}
-        best, played = next(iter(returns.items()))
-        return Halving(best, float(played.mean()) if len(played) else 0.0, len(played))
+        """The best of some students, by successive halving on episodes that judge nobody."""
+        return halve(self.arena, students, self._student)
 
     def next_candidate(self) -> None:
         """Go on to the next candidate, with half the error rate, unless this one is untouched."""

@@ -45,7 +45,9 @@ def changes_of(
     else:
         known = _spread(len(played.observations), POOL)
         pool = played.observations[known], played.actions[known]
-        apart, changed = searched_changes(lambda x: acts(policy, x), pool, states, (head, scale))
+        apart, changed = searched_changes(
+            lambda x: acts(policy, x), pool, states, (head, scale), is_board(played.observations)
+        )
     quantiles = np.quantile(apart, QUANTILES, method="inverted_cdf")
     before, after = acts(policy, states), acts(policy, changed)
     examples = tuple(
@@ -58,6 +60,15 @@ def changes_of(
         quantiles=tuple(float(one) for one in quantiles),
         examples=examples,
     )
+
+
+def is_board(observations: Array) -> bool:
+    """Whether features are there or not, as in MinAtar: 0 or 1, and nothing between.
+
+    >>> is_board(np.array([[0.0, 1.0]])), is_board(np.array([[0.0, 0.5]]))
+    (True, False)
+    """
+    return bool(((observations == 0) | (observations == 1)).all())
 
 
 def _spread(count: int, most: int) -> Array:

@@ -126,7 +126,11 @@ def exact_changes(
 
 
 def searched_changes(
-    act: Acts, pool: tuple[Array, Array], observations: Array, about: tuple[Head, Array]
+    act: Acts,
+    pool: tuple[Array, Array],
+    observations: Array,
+    about: tuple[Head, Array],
+    whole: bool = False,
 ) -> tuple[Array, Array]:
     """Near observations with another action, for any policy: upper bounds of the distance.
 
@@ -138,6 +142,8 @@ def searched_changes(
         pool: known observations and their actions: where to start from.
         observations: float32 [B, O].
         about: the head, and the standard deviation [O] of each feature.
+        whole: features have their own value or that of a known state and nothing between, as the
+            cells of a board do.
     """
     head, scale = about
     mine = act(observations)
@@ -153,14 +159,16 @@ def searched_changes(
     found = differs(points)  # where no state with another action is known, none is
     varying = np.flatnonzero(scale > 0).tolist()
     rounds = int(np.clip(MOST_PASSES // (HALVINGS * max(1, len(varying))), 1, ROUNDS))
-    points = _halved(differs, origins, points)
+    halvings = 0 if whole else HALVINGS
+    points = _halved(differs, origins, points, halvings)
     for _ in range(rounds):
         for feature in varying:
-            points = _moved_back(differs, origins, points, feature)
-        points = _halved(differs, origins, points)
-    # A hair beyond the border, so that rounding does not take the point back.
-    beyond = origins + (1.0 + BEYOND) * (points - origins)
-    points = np.where(differs(beyond)[:, None], beyond, points)
+            points = _moved_back(differs, origins, points, (feature, halvings))
+        points = _halved(differs, origins, points, halvings)
+    if not whole:
+        # A hair beyond the border, so that rounding does not take the point back.
+        beyond = origins + (1.0 + BEYOND) * (points - origins)
+        points = np.where(differs(beyond)[:, None], beyond, points)
     apart = np.where(found & differs(points), distances(points, origins, scale), np.inf)
     best = apart.reshape(count, width).argmin(1)
     chosen = np.arange(count) * width + best
@@ -183,19 +191,23 @@ def _starts(
     return np.stack(found)
 
 
-def _halved(differs: Acts, origins: Array, points: Array) -> Array:
+def _halved(differs: Acts, origins: Array, points: Array, halvings: int) -> Array:
     """Move all features of points [S, O] towards their origins, as far as the action allows."""
     near, far = np.zeros(len(points)), np.ones(len(points))
     way = points - origins
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = (near + far) / 2
         other = differs(origins + middle[:, None] * way)
         near, far = np.where(other, near, middle), np.where(other, middle, far)
     return origins + far[:, None] * way
 
 
-def _moved_back(differs: Acts, origins: Array, points: Array, feature: int) -> Array:
-    """Move one feature of points [S, O] back to its value, as far as the action allows."""
+def _moved_back(differs: Acts, origins: Array, points: Array, what: tuple[int, int]) -> Array:
+    """Move one feature of points [S, O] back to its value, as far as the action allows.
+
+    `what` is the feature, and how often the way back is halved: 0 for all of it or nothing.
+    """
+    feature, halvings = what
     near, far = np.zeros(len(points)), np.ones(len(points))
     way = points[:, feature] - origins[:, feature]
 
@@ -206,7 +218,7 @@ def _moved_back(differs: Acts, origins: Array, points: Array, feature: int) -> A
 
     all_back = differs(moved(near))
     if not all_back.all():
-        for _ in range(HALVINGS):
+        for _ in range(halvings):
             middle = (near + far) / 2
             other = differs(moved(middle))
             near, far = np.where(other, near, middle), np.where(other, middle, far)

@@ -107,13 +107,13 @@ class Growing:
         weighted: a state counts by what a wrong action may cost there: see
             rldistill.students.tree_targets.
         rows: with more states in the memory, so many are drawn, with replacement, by weight.
-        kept: trees of earlier rounds that are kept, those that erred least on the states that came
-            after them; at the end they play, by successive halving, for who is judged.
+        kept: trees of the latest rounds that play at the end, by successive halving, for who is
+            judged.
     """
 
     weighted: bool
     rows: int = 100_000
-    kept: int = 16
+    kept: int = 32
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.kept < 1:

@@ -58,10 +58,10 @@ class Comparison:
         if low is None or high is None:
             return "one episode says nothing of another"
         if low > 0:
-            return f"{self.a} has the higher {self.unit}"
+            return f"{self.a} has the higher mean {self.unit}"
         if high < 0:
-            return f"{self.b} has the higher {self.unit}"
-        return "no difference is shown"
+            return f"{self.b} has the higher mean {self.unit}"
+        return f"no difference of the mean {self.unit} is shown"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""

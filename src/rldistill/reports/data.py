@@ -80,6 +80,8 @@ def cell_text(cell: Cell) -> str:
 
     >>> cell_text(None), cell_text(1234567), cell_text(0.123456), cell_text(20416.5)
     ('-', '1,234,567', '0.1235', '20,416')
+    >>> cell_text(9999.7), cell_text(0.0)
+    ('10,000', '0')
     """
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return "-"
@@ -88,5 +90,5 @@ def cell_text(cell: Cell) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     if isinstance(cell, float):
-        return f"{cell:,.0f}" if 1e4 <= abs(cell) < 1e15 else f"{cell:.4g}"
+        return f"{cell:,.0f}" if 9999.5 <= abs(cell) < 1e15 else f"{cell:.4g}"
     return cell

@@ -96,9 +96,15 @@ def _encode(module: Any, partial: Path, frames: Iterator[Array], per_second: flo
         "-movflags", "+faststart", "-threads", "2", str(partial),
     ]  # fmt: skip
     with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told
-        )
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told
+            )
+        except OSError as error:
+            raise EncoderError(
+                f"the video encoder {command[0]} cannot be started: {error.strerror or error}; "
+                "IMAGEIO_FFMPEG_EXE names another"
+            ) from error
         count = 0
         # A pipe that breaks is an encoder that has given up, and says why.
         with contextlib.suppress(BrokenPipeError), process:

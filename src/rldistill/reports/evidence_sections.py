@@ -51,16 +51,24 @@ def remake_evidence(
     """
     settings = EvaluationSettings(
         seed=record.seed or 0,
-        student_act=_acting(record.student.get("student_act")),
-        teacher_act=_acting(record.recipe.get("teacher_act")),
+        student_act=acting_of(record.student.get("student_act")),
+        teacher_act=acting_of(record.recipe.get("teacher_act")),
         vecnormalize=vecnormalize,
     )
     spec = task_of(record) if task is None else task
     return remeasure(str(record.root), str(teacher), spec, settings)
 
 
-def _acting(said: object) -> Acting:
-    return Acting(mode=said != "sample")
+def acting_of(said: object) -> Acting:
+    """How a policy acted, as its run says; by mode where it does not.
+
+    Raises:
+        SettingError: the run says something that cannot be.
+
+    >>> str(acting_of("sample:0.05")), str(acting_of(None))
+    ('sample:0.05', 'mode')
+    """
+    return Acting() if said is None else Acting.parse(str(said), "how the run says that it acted")
 
 
 def task_of(record: RunRecord) -> TaskSpec:
@@ -76,8 +84,13 @@ def task_of(record: RunRecord) -> TaskSpec:
             raise SettingError(
                 f"the task of {record.name} needs --{what} {value}, which is code: name it yourself"
             )
+    if ":" in str(record.task):
+        raise SettingError(f"{record.task} names a module, which is code; give --import MODULE")
     if record.task is None or not task:
-        raise SettingError(f"{record.name} does not say its task: give --task ID")
+        raise SettingError(
+            f"{record.name} does not name one task that can be played again; of a student of "
+            "several, load_policy(RUN, task=ID) gives the part of one"
+        )
     kwargs = task.get("env_kwargs")
     backend = task.get("backend")
     return TaskSpec(

@@ -1,51 +1,15 @@
 """The video of a run, and the moments at which its two policies differ, as a section."""
 
 import io
-from dataclasses import replace
-from pathlib import Path
 
 from PIL import Image
 
-from rldistill.core import Acting
-from rldistill.envs.spec import TaskSpec
-from rldistill.errors import MissingExtraError, RldistillError
-from rldistill.reports.evidence_sections import task_of
 from rldistill.reports.moments import Array
-from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Media, Section
-from rldistill.reports.video import Film, VideoSettings, film
+from rldistill.reports.video import Film
 
 TITLE = "Side by side"
 WIDEST = 480  # pixels of a picture
-
-
-def film_run(
-    record: RunRecord,
-    teacher: str | Path,
-    out: Path,
-    *,
-    task: TaskSpec | None = None,
-    vecnormalize: Path | None = None,
-) -> Film:
-    """Film the student of a run beside its teacher; as film().
-
-    Args:
-        record: of the run.
-        teacher: its file.
-        out: the MP4 to write.
-        task: where the run's own needs code that only the user can name.
-        vecnormalize: statistics of the teacher.
-
-    Raises:
-        RldistillError: as film() and task_of().
-    """
-    settings = VideoSettings(
-        student_act=Acting(record.student.get("student_act") != "sample"),
-        teacher_act=Acting(record.recipe.get("teacher_act") != "sample"),
-        vecnormalize=vecnormalize,
-    )
-    spec = replace(task_of(record) if task is None else task, backend="gymnasium")
-    return film(str(record.root), str(teacher), spec, out, settings)
 
 
 def film_section(made: Film, *, embed: bool = True) -> Section:
@@ -77,12 +41,6 @@ def film_section(made: Film, *, embed: bool = True) -> Section:
     )
     words = ("Below the video: where in this episode the two differ most.",) if moments else ()
     return Section(TITLE, words, media=(video, *moments))
-
-
-def no_film_section(error: RldistillError) -> Section:
-    """In place of a video that could not be made: why not. The report goes on without it."""
-    kind = "is missing" if isinstance(error, MissingExtraError) else "could not be made"
-    return Section(TITLE, (f"The video {kind}: {error}",))
 
 
 def png(picture: Array) -> bytes:

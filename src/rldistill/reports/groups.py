@@ -5,16 +5,20 @@ multi-task run has one score per task. The best of several seeds is never taken 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 
 from rldistill.maths.stats import FloatArray
-from rldistill.reports.record import NUMBER, RunRecord, plain_text
+from rldistill.reports.record import RunRecord, plain_text
+from rldistill.reports.tasks_section import number_of, task_entries, word_of
 
 MOST_GROUPS = 6  # drawn: as many as there are colours
+# Of the recipe: runs that differ in one of these are no seeds of one group.
+SETTINGS = ("steps", "scale", "until", "num_envs", "teacher_act", "student_act", "data")
 
 
 @final
@@ -42,12 +46,20 @@ class Group:
 
     @property
     def scores(self) -> dict[str, FloatArray]:
-        """Fractions of its runs by task, tasks without any left out."""
+        """Fractions of its runs by task, tasks without any left out.
+
+        A copy of a run, of equal seed and score, says nothing new: it counts once.
+        """
         found: dict[str, list[float]] = defaultdict(list)
+        seen: set[tuple[str, int, float]] = set()
         for run in self.runs:
             for score in task_scores(run):
-                if score.fraction is not None:
+                if score.fraction is None:
+                    continue
+                told = (score.task, -1 if run.seed is None else run.seed, score.fraction)
+                if run.seed is None or told not in seen:
                     found[score.task].append(score.fraction)
+                seen.add(told)
         return {task: np.array(values) for task, values in sorted(found.items())}
 
     @property
@@ -61,49 +73,82 @@ class Group:
 def task_scores(run: RunRecord) -> list[TaskScore]:
     """One per task: of a multi-task run those that its verdict lists, else its only one.
 
-    A list `tasks` in verdict.json holds an object per task with task (or id), fraction and verdict.
+    Those of a multi-task run are listed under `tasks` in verdict.json; see task_entries.
     """
-    listed = [entry for entry in run.outcome.get("tasks", []) if isinstance(entry, Mapping)]
-    scores = [score for entry in listed if (score := _listed(entry)) is not None]
-    if scores:
-        return scores
+    entries = task_entries(run)
+    if entries:
+        return [
+            TaskScore(name, number_of(entry, "fraction"), word_of(entry)) for name, entry in entries
+        ]
     if run.task is None or run.state != "finished":
         return []
-    return [TaskScore(run.task, run.number("fraction"), run.word)]
+    return [TaskScore(task_name(run), run.number("fraction"), run.word)]
 
 
-def _listed(entry: Mapping[str, Any]) -> TaskScore | None:
-    name = entry.get("task", entry.get("id"))
-    if isinstance(name, Mapping):
-        name = name.get("id")
-    if not isinstance(name, str):
-        return None
-    fraction, word = entry.get("fraction"), entry.get("verdict")
-    share = float(fraction) if isinstance(fraction, NUMBER) and fraction is not True else None
-    return TaskScore(plain_text(name), share, word if isinstance(word, str) else None)
+def task_name(run: RunRecord) -> str:
+    """The id of its task with the settings that are not the default: they make it another task."""
+    played = run.student.get("task")
+    changed = played.get("env_kwargs") if isinstance(played, Mapping) else None
+    if not isinstance(changed, Mapping) or not changed:
+        return str(run.task)
+    return f"{run.task} ({', '.join(f'{key}={value}' for key, value in sorted(changed.items()))})"
 
 
 def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
     """Runs by method and student, largest groups first; names say only what differs.
 
-    The teacher counts where some task has several: then their students are no seeds of one group.
+    Student and teacher count where some task has several: then their runs are no seeds of one
+    group. Where each task has its own, as it must where tasks are of different sizes, the runs of a
+    method are compared over all tasks. So do settings in which runs of one task, method and student
+    differ.
     """
-    teachers: dict[str | None, set[str]] = defaultdict(set)
-    for run in runs:
-        teachers[run.task].add(_teacher(run)[1])
-    several = any(len(found) > 1 for found in teachers.values())
+    students = _several_in_a_task(runs, lambda run: run.architecture)
+    one_student = len({run.architecture for run in runs}) == 1
+    teachers = _several_in_a_task(runs, lambda run: _teacher(run)[1])
+    settings = [
+        name for name in SETTINGS
+        if _several_in_a_task(runs, partial(_setting, name=name), alike=_method_and_student)
+    ]  # fmt: skip
     keyed: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
     for run in runs:
-        key = (run.method, run.architecture, *(_teacher(run) if several else ("", "")))
+        key = (
+            run.method,
+            run.architecture if students or one_student else "",
+            *(_teacher(run) if teachers else ("", "")),
+            ", ".join(f"{name} {_setting(run, name)}" for name in settings),
+        )
         keyed[key].append(run)
     # Where all groups share a part, it tells nothing apart.
-    varies = [len({key[i] for key in keyed}) > 1 for i in range(4)]
-    shown = varies if any(varies) else [True, True, False, False]
+    varies = [len({key[i] for key in keyed}) > 1 for i in range(5)]
+    shown = varies if any(varies) else [True, True, False, False, False]
     ordered = sorted(keyed.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
-        Group(" · ".join(part for part, show in zip(key, shown, strict=True) if show), tuple(found))
+        Group(
+            " · ".join(part for part, show in zip(key, shown, strict=True) if show and part),
+            tuple(found),
+        )
         for key, found in ordered
     ]
+
+
+def _several_in_a_task(
+    runs: Sequence[RunRecord],
+    told: Callable[[RunRecord], str],
+    alike: Callable[[RunRecord], tuple[str, ...]] = lambda run: (),
+) -> bool:
+    """Whether runs of one task, and alike in this, are told differently."""
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for run in runs:
+        found[str(run.task), *alike(run)].add(told(run))
+    return any(len(values) > 1 for values in found.values())
+
+
+def _method_and_student(run: RunRecord) -> tuple[str, ...]:
+    return run.method, run.architecture
+
+
+def _setting(run: RunRecord, name: str) -> str:
+    return str(run.recipe.get(name, "-"))
 
 
 def _teacher(run: RunRecord) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from rldistill.methods.catalogue import ROWS
 from rldistill.methods.credit import Credit
-from rldistill.methods.learner_settings import FeatureRegression, Peer, Prior, QLearning
+from rldistill.methods.learner_settings import FeatureRegression, Growing, Peer, Prior, QLearning
 from rldistill.methods.method import Method
 from rldistill.methods.schedules import Constant, FirstRounds, Geometric, Linear, Schedule, Weaning
 from rldistill.reports.plots.several import GROUP_LOOKS
@@ -119,6 +119,11 @@ def credit_in_words(credit: Credit) -> str:
 def bounds(row: Method) -> str:
     """What keeps a step small: the memory, a clip, a norm."""
     memory = f"the latest {row.memory:,} states" if row.memory else "the latest round alone"
+    if isinstance(row.learner, Growing):
+        return (
+            f"grown from {memory}, at most {row.learner.rows:,} of them in a round; the best of "
+            f"the last {row.learner.kept} is found by playing"
+        )
     parts = [f"learns from {memory}", f"batches of {row.learning.batch_size:,}"]
     if row.is_actor_critic and row.actor_critic.clip:
         parts.append(f"probability ratios within 1 ± {row.actor_critic.clip:g}")
@@ -142,7 +147,8 @@ def in_words(schedule: Schedule | Weaning) -> str:
     if isinstance(schedule, Constant):
         return f"{schedule.value:g}"
     if isinstance(schedule, FirstRounds):
-        return f"1 in the first {schedule.rounds} rounds, then 0"
+        first = "round" if schedule.rounds == 1 else f"{schedule.rounds} rounds"
+        return f"1 in the first {first}, then 0"
     if isinstance(schedule, Geometric):
         return f"{schedule.base:g} to the power of the round"
     if isinstance(schedule, Linear):

@@ -29,7 +29,7 @@ NUMBER = (int, float)
 # What is told of a run, the file that it is in, and its type where it is not null.
 STUDENT_KEYS: dict[str, Any] = {
     "task": dict, "architecture": str, "method": str, "parameters": int, "seed": int,
-    "command": str, "teacher": dict, "versions": dict, "student_act": str,
+    "command": str, "teacher": dict, "versions": dict, "student_act": str, "task_ids": list,
 }  # fmt: skip
 VERDICT_KEYS: dict[str, Any] = {
     "verdict": str, "reason": str, "floor": NUMBER, "fraction": NUMBER, "fraction_low": NUMBER,
@@ -37,7 +37,8 @@ VERDICT_KEYS: dict[str, Any] = {
     "random_return": NUMBER, "episodes": int, "paired": bool, "agreement": NUMBER,
     "teacher_parameters": int, "student_parameters": int, "env_steps": int,
     "train_seconds": NUMBER, "total_seconds": NUMBER, "student_bytes": int, "teacher_bytes": int,
-    "student_latency_seconds": NUMBER, "teacher_latency_seconds": NUMBER, "tasks": list,
+    "student_latency_seconds": NUMBER, "teacher_latency_seconds": NUMBER,
+    "tasks": (list, dict),
 }  # fmt: skip
 # What a point of a learning curve has: see rldistill.train.progress.Progress.
 CURVE_KEYS = (
@@ -75,7 +76,9 @@ class RunRecord:
 
     @property
     def task(self) -> str | None:
-        """Id of its task."""
+        """Id of its task; of several all of them."""
+        if len(ids := self.student.get("task_ids", ())) > 1:
+            return plain_text(" + ".join(map(str, ids)))
         for source, key in ((self.student.get("task"), "id"), (self.recipe, "task")):
             if isinstance(source, Mapping) and isinstance(source.get(key), str):
                 return plain_text(source[key])
@@ -102,7 +105,8 @@ class RunRecord:
     @property
     def word(self) -> str | None:
         """holds, fails or unsure; None where there is no verdict."""
-        return self.outcome.get("verdict")
+        word = self.outcome.get("verdict")
+        return word if word in ("holds", "fails", "unsure") else None
 
     def number(self, key: str) -> float | None:
         """A number of verdict.json, or of student.json."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rldistill.evaluation.agreement import CLOSE
 from rldistill.evaluation.evidence import STUDENT, TEACHER, RunEvidence, States
 from rldistill.maths.clusters import cluster_mean
 from rldistill.maths.components import Components, principal_components
@@ -27,10 +28,15 @@ def agreement_section(evidence: RunEvidence) -> Section:
         return Section(title, ("Too few states were kept to say where the two agree.",))
     mean = cluster_mean(states.same[rows], states.episode[rows])
     ends = "" if mean.low is None else f" (95 % interval {mean.low:.3f} to {mean.high:.3f})"
+    alike = (
+        ""
+        if evidence.is_discrete
+        else f" Alike are components of an action within {100 * CLOSE:g} % of their range."
+    )
     words = (
         f"On {len(rows):,} states that the student visits both choose alike in {mean.value:.3f} of "
-        f"them{ends}. Intervals resample whole episodes, since states of one episode are alike "
-        "(Davison and Hinkley 1997, section 3.8).",
+        f"them{ends}.{alike} Intervals resample whole episodes, since states of one episode are "
+        "alike (Davison and Hinkley 1997, section 3.8).",
     )
     if states.same[rows].std() == 0.0:
         return Section(title, (*words, "It is the same in every region."))

@@ -27,6 +27,7 @@ SEEDS = (
     "these tasks. A group with a single run on some task has none, and with fewer than five runs "
     "of a task they are too narrow: of three they hold the truth 75 times in 100."
 )
+PLURALS = {"holds": "hold", "fails": "fail"}
 FRACTION = "fraction of the teacher's return"
 
 
@@ -35,7 +36,10 @@ def several_page(runs: Sequence[RunRecord]) -> Page:
     words = Counter(
         run.word or ("no verdict" if run.state == "finished" else run.state) for run in runs
     )
-    said = ", ".join(f"{count:,} {word}" for word, count in words.most_common())
+    said = ", ".join(
+        f"{count:,} {word if count == 1 else PLURALS.get(word, word)}"
+        for word, count in words.most_common()
+    )
     tasks = sorted({score.task for run in runs for score in task_scores(run)})
     problems = [f"{run.name}: {text}." for run in runs for text in run.problems]
     left_out = len(problems) - 5

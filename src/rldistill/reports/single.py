@@ -7,6 +7,7 @@ from rldistill.reports.data import cell_text
 from rldistill.reports.page import Page
 from rldistill.reports.record import RunRecord
 from rldistill.reports.section import Cell, Column, Section, Table
+from rldistill.reports.tasks_section import number_of, task_entries, word_of
 
 WHO = ("student", "teacher", "random")
 LEADS = {
@@ -25,16 +26,27 @@ def run_page(run: RunRecord) -> Page:
         word=run.word if run.word in LEADS else "",
         lead=LEADS.get(run.word or "", ""),
         sentence=sentence(run),
-        problems=tuple(f"{text[:1].upper()}{text[1:]}." for text in run.problems),
+        problems=tuple(f"{capital(text)}." for text in run.problems),
         notes=tuple(notes),
         footer=f"Run {run.name}{made}. Made by rldistill; all of it is in this file.",
     )
+
+
+def capital(text: str) -> str:
+    """A sentence that begins with a capital letter, unless with the name of a file.
+
+    >>> capital("the run"), capital("verdict.json is damaged")
+    ('The run', 'verdict.json is damaged')
+    """
+    return text if "." in text.split(" ", 1)[0] else f"{text[:1].upper()}{text[1:]}"
 
 
 def sentence(run: RunRecord) -> str:
     """What the run shows, in a sentence; also where it shows little."""
     if not run.outcome:
         return unfinished(run)
+    if several := tasks_sentence(run):
+        return f"{size_words(run)} {several}."
     student, teacher = run.number("student_return"), run.number("teacher_return")
     if student is None or teacher is None:
         return f"There is no verdict: {run.outcome.get('reason') or 'nothing was played'}."
@@ -50,6 +62,24 @@ def sentence(run: RunRecord) -> str:
     return (
         f"{said}: {percent(fraction)} of what the teacher gains over the random policy"
         f"{between}{floor}."
+    )
+
+
+def tasks_sentence(run: RunRecord) -> str:
+    """On how many of several tasks the student holds, the worst and the best; "" for one task."""
+    entries = task_entries(run)
+    shares = sorted(
+        (share, name)
+        for name, entry in entries
+        if (share := number_of(entry, "fraction")) is not None
+    )
+    if len(entries) < 2 or not shares:
+        return ""
+    held = sum(word_of(entry) == "holds" for _, entry in entries)
+    (worst, where), (best, there) = shares[0], shares[-1]
+    return (
+        f"hold on {held} of {len(entries)} tasks: they keep from {percent(worst)} ({where}) to "
+        f"{percent(best)} ({there}) of what the teacher of the task gains over the random policy"
     )
 
 

@@ -3,10 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from rldistill.core import Acting
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import RldistillError
-from rldistill.reports.evidence_sections import task_of
+from rldistill.reports.evidence_sections import acting_of, task_of
 from rldistill.reports.film_section import TITLE, film_section
 from rldistill.reports.record import RunRecord, plain_text
 from rldistill.reports.section import Section
@@ -38,23 +37,17 @@ def _filmed(
     run: RunRecord, teacher: Path | None, task: TaskSpec | None, vecnormalize: Path | None
 ) -> Section:
     settings = VideoSettings(
-        student_act=_acting(run.student.get("student_act")),
-        teacher_act=_acting(run.recipe.get("teacher_act")),
+        student_act=acting_of(run.student.get("student_act")),
+        teacher_act=acting_of(run.recipe.get("teacher_act")),
         vecnormalize=vecnormalize or _path(run.recipe.get("vecnormalize")),
     )
+    spec = task_of(run) if task is None else task
     source = teacher or _path(run.recipe.get("teacher"))
     if source is None:
         raise RldistillError("the run does not say where its teacher is; give --teacher FILE")
-    spec = task_of(run) if task is None else task
-    if task is None and ":" in spec.id:
-        raise RldistillError(f"{spec.id} names a module, which is code; give --import MODULE")
     with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
         made = film(str(run.root), str(source), spec, Path(folder) / "both.mp4", settings)
         return film_section(made)
-
-
-def _acting(said: object) -> Acting:
-    return Acting(mode=said != "sample")
 
 
 def _path(said: object) -> Path | None:

@@ -14,6 +14,7 @@ from rldistill.reports.record import RunRecord, read_run
 from rldistill.reports.section import Section
 from rldistill.reports.single import means_section, run_page, settings_section
 from rldistill.reports.svg import drawing
+from rldistill.reports.tasks_section import tasks_section
 from rldistill.reports.video_section import video_section
 from rldistill.runs import RunFolder, atomic_write, list_runs
 
@@ -128,8 +129,8 @@ def run_sections(folder: RunFolder, run: RunRecord, replay: Replay) -> tuple[Sec
     rounds = max((int(point.get("round_index", 0)) for point in run.curve), default=0)
     shown = list(evidence_sections(run, evidence))
     if evidence is None:
-        means = means_section(run)
-        shown[:0] = [Section("Evidence", (f"Not shown: {trouble}.",)), *([means] if means else [])]
+        shown[:0] = [Section("Evidence", (f"Not shown: {trouble}.",))]
+        shown[1:1] = [part for part in (tasks_section(run), means_section(run)) if part]
     if replay.video and run.student:
         shown.insert(
             1,
@@ -168,6 +169,7 @@ def is_report(path: Path) -> bool:
     """Whether a file begins as our pages do."""
     try:
         with path.open("rb") as file:
-            return MARK.encode() in file.read(200)
+            # Where the template has it: a text that speaks of reports is none.
+            return file.read(200).startswith(f"<!doctype html>\n<!-- {MARK} -->".encode())
     except OSError:
         return False

@@ -23,7 +23,8 @@ from rldistill.students.multitask_parts import (
     entrances,
     trunk_layers,
 )
-from rldistill.students.multitask_specs import MultiSpec, parse_multi
+from rldistill.students.multitask_specs import TRUNKS, MultiSpec, parse_multi
+from rldistill.students.tree_specs import GROWTHS
 
 MOST_TASKS = 256
 
@@ -181,10 +182,18 @@ def parse_multi_text(text: str) -> MultiSpec:
         SettingError: it does not, or cannot be read.
     """
     name, _, rest = text.strip().partition(":")
+    if name in (*GROWTHS, "soft-tree"):
+        raise SettingError(
+            f"student {text!r:.80}: trees of several tasks would share nothing, so merge makes "
+            "none. Give each task its own by `rldistill distill TEACHER --task TASK --student "
+            f"{text.strip():.60}`, or let them share a network: multi:mlp:64,64 for numbers, "
+            "multi:nature:100%,fc128 for pixels"
+        )
     if name != "multi":
+        trunk = text.strip() if name in TRUNKS else "mlp:64,64"
         raise SettingError(
             f"student {text!r:.80}: several tasks need a multi-task student, such as "
-            f"multi:{text.strip():.60},fc128"
+            f"multi:{trunk:.60},fc128"
         )
     return parse_multi(name, rest)
 

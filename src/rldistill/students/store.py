@@ -70,11 +70,8 @@ def save_student(
         }
     else:
         name = re.sub(r"[^\w.<>() -]", "_", student.info.name)[:200]
-        what = {
-            "architecture": live_object(name),
-            "own_class": name,
-            "parameters": num_numbers(network),
-        }
+        count = num_numbers(network)
+        what = {"architecture": live_object(name), "own_class": name, "parameters": count}
     weights = serialise(network, student.info.name, half)
     digest = hashlib.sha256(weights).hexdigest()
     record = {

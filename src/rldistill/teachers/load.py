@@ -1,6 +1,5 @@
 """load_teacher: whatever holds a trained policy, made into one."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +13,10 @@ from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
 from rldistill.errors import MisfitError, NotFiniteError, SettingError
 from rldistill.students.store import load_student
 from rldistill.teachers.announce import say
-from rldistill.teachers.layers import GreedyValue
+from rldistill.teachers.files import Given, is_student, load_file, load_student_file
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
-from rldistill.teachers.module import is_weight_file, load_module
-from rldistill.teachers.sb3 import read_zip
-from rldistill.teachers.sb3_policy import build_policy
 from rldistill.teachers.sb3_student import write_into_model
-from rldistill.teachers.vecnormalize import find_statistics, load_statistics, says_normalised
 from rldistill.teachers.weight_files import SUFFIXES
-
-STUDENT_FILES = ("student.json", "student.safetensors")
 
 
 def load_teacher(
@@ -63,12 +56,15 @@ def load_teacher(
         TaskError: teacher and task do not fit each other.
         SettingError: a setting is missing, or has no effect on this source.
     """
-    _require_effect(source, vecnormalize, card, head)
-    if card is not None or (isinstance(source, (str, Path)) and needs_card(Path(source))):
-        found = None if card is None else Path(card)
-        policy = load_module(Path(str(source)), found, observation_shape, action_space)
-    else:
-        policy = _load(source, vecnormalize, observation_shape, action_space, head)
+    given = Given(
+        vecnormalize=None if vecnormalize is None else Path(vecnormalize),
+        card=None if card is None else Path(card),
+        observation_shape=observation_shape,
+        action_space=action_space,
+        head=head,
+    )
+    _require_effect(source, given)
+    policy = _load(source, given)
     require_fit(policy, observation_shape, action_space)
     _require_finite(policy)
     if announce is not None:
@@ -77,102 +73,39 @@ def load_teacher(
     return policy
 
 
-def _load(
-    source: object,
-    vecnormalize: Path | str | None,
-    observation_shape: tuple[int, ...] | None,
-    action_space: spaces.Space[Any] | None,
-    head: Head | None,
-) -> NetworkPolicy:
+def _load(source: object, given: Given) -> NetworkPolicy:
+    shape, action_space = given.observation_shape, given.action_space
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        if _is_student(path):
-            return _load_student(path)
-        return _load_zip(path, None if vecnormalize is None else Path(vecnormalize), action_space)
+        return load_file(Path(source), given)
     if isinstance(source, NetworkPolicy):
         return source
     if is_sb3_model(source):
         return from_sb3_model(source)
     if isinstance(source, nn.Module):
-        return from_module(source, head, observation_shape, action_space)
+        return from_module(source, given.head, shape, action_space)
     if callable(source):
-        return from_function(source, head, observation_shape, action_space)
+        return from_function(source, given.head, shape, action_space)
     raise SettingError(
         "a teacher must be a path, a stable-baselines3 model, an nn.Module, a function or a "
         f"NetworkPolicy; got {type(source).__name__}"
     )
 
 
-def needs_card(path: Path) -> bool:
-    """Whether a path is a file of weights without an architecture."""
-    return is_weight_file(path) and not _is_student(path)
-
-
-def _require_effect(
-    source: object, vecnormalize: Path | str | None, card: Path | str | None, head: Head | None
-) -> None:
-    is_path = isinstance(source, (str, Path))
-    if card is not None and (not is_path or not needs_card(Path(str(source)))):
+def _require_effect(source: object, given: Given) -> None:
+    """A setting that this source has no use for is an error."""
+    if isinstance(source, (str, Path)):
+        return  # load_file knows what kind of file it is
+    if given.card is not None:
         raise SettingError(
             f"card belongs to a file of weights ({', '.join(SUFFIXES)}); this source says itself "
             "what it is"
         )
-    if vecnormalize is not None and is_path and needs_card(Path(str(source))):
-        raise SettingError(
-            "vecnormalize has no effect on a file of weights: its card has the normaliser"
-        )
-    if vecnormalize is not None and (not is_path or _is_student(Path(str(source)))):
+    if given.vecnormalize is not None:
         raise SettingError(
             "vecnormalize belongs to a zip of stable-baselines3; here it has no effect"
         )
-    if head is not None and (is_path or isinstance(source, NetworkPolicy) or is_sb3_model(source)):
+    if given.head is not None and (isinstance(source, NetworkPolicy) or is_sb3_model(source)):
         raise SettingError("head belongs to a live module or function; this source has its own")
-
-
-def _is_student(path: Path) -> bool:
-    return path.name in STUDENT_FILES or (path / "student.json").is_file()
-
-
-def _load_student(path: Path, task: str | None = None) -> NetworkPolicy:
-    policy = load_student(path, task=task)
-    if policy.info.gamma is not None and isinstance(policy.info.head, QValueHead):
-        # Its Q-values are returns in raw reward, and so their maximum is its value.
-        info = dataclasses.replace(policy.info, value_units="raw")
-        policy = NetworkPolicy(policy.module, info, GreedyValue(policy.module))
-    info = policy.info
-    found = (
-        f"{info.name} (rldistill): {math.prod(info.observation_shape)} -> {info.head.num_outputs}, "
-        f"{info.acting_parameters:,} acting parameters, "
-        f"value {'no' if policy.critic is None else 'yes'}"
-    )
-    return _with_notes(policy, (found, *info.notes))
-
-
-def _load_zip(
-    path: Path, vecnormalize: Path | None, action_space: spaces.Space[Any] | None
-) -> NetworkPolicy:
-    saved = read_zip(path)
-    beside = vecnormalize or find_statistics(path)
-    statistics = None if beside is None else load_statistics(beside)
-    policy = build_policy(saved, statistics, action_space)
-    # Off-policy algorithms always fill this key, on-policy ones only under a VecNormalize.
-    trained_so = policy.info.name in ("PPO", "A2C", "TRPO") and saved.settings.values.get(
-        "_last_original_obs"
-    )
-    said_by = says_normalised(path) or ("the file" if trained_so else None)
-    if statistics is None and said_by is not None:
-        hint = (
-            f"{said_by} says that its observations were normalised, but no vecnormalize.pkl or "
-            "obs_rms.npz lies beside it: without them (vecnormalize=PATH) it plays like random"
-        )
-        policy = _with_notes(policy, (*policy.info.notes, hint))
-    return policy
-
-
-def _with_notes(policy: NetworkPolicy, notes: tuple[str, ...]) -> NetworkPolicy:
-    return NetworkPolicy(
-        policy.module, dataclasses.replace(policy.info, notes=notes), policy.critic
-    )
 
 
 def require_fit(
@@ -247,15 +180,15 @@ def load_policy(
             TeacherFileError too where a module is needed, a SettingError where it has no effect.
         ShapeError: the weights saved are not those of the module.
     """
-    if task is not None and (not isinstance(source, (str, Path)) or not _is_student(Path(source))):
+    if task is not None and (not isinstance(source, (str, Path)) or not is_student(Path(source))):
         raise SettingError("task belongs to the run folder of a multi-task student")
     if task is not None and isinstance(source, (str, Path)):
         if module is not None or vecnormalize is not None:
             raise SettingError("module and vecnormalize have no effect on a multi-task student")
-        return _load_student(Path(source), task)
+        return load_student_file(Path(source), task)
     if module is None:
         return load_teacher(source, vecnormalize=vecnormalize, announce=None)
-    if not isinstance(source, (str, Path)) or not _is_student(Path(source)):
+    if not isinstance(source, (str, Path)) or not is_student(Path(source)):
         raise SettingError(
             "module belongs to the run folder of a live student; this source needs none"
         )

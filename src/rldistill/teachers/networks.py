@@ -47,6 +47,7 @@ class Networks:
         sizes: O, hidden widths, outputs.
         activation: its name, as shown.
         notes: what had to be assumed.
+        shape: of one observation; () where it is a row of O numbers.
     """
 
     algorithm: str
@@ -56,6 +57,7 @@ class Networks:
     sizes: tuple[int, ...]
     activation: str
     notes: tuple[str, ...] = field(default=())
+    shape: tuple[int, ...] = ()
 
 
 def unbounded(num_dimensions: int) -> Bounds:

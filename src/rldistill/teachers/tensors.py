@@ -48,10 +48,21 @@ def read_tensors(data: bytes, what: str) -> dict[str, Tensor]:
         TeacherFileError: not such a file, damaged, or inconsistent.
         UnsafeFileError: it claims more than it holds, or exceeds the bounds.
     """
+    saved = read_saved(data, what)
+    return saved.tensors(saved.content)
+
+
+def read_saved(data: bytes, what: str) -> "TorchFile":
+    """A file of torch.save of any structure, its tensors still closed.
+
+    Raises:
+        TeacherFileError: not such a file, damaged, or not supported yet.
+        UnsafeFileError: it claims more than it holds, or exceeds the bounds.
+    """
     return _from_zip(data, what) if data.startswith(b"PK") else _from_legacy(data, what)
 
 
-def _from_zip(data: bytes, what: str) -> dict[str, Tensor]:
+def _from_zip(data: bytes, what: str) -> "TorchFile":
     archive = Archive(data, what)
     index = [name for name in archive.names if name.split("/")[1:] == ["data.pkl"]]
     if len(index) != 1:
@@ -64,10 +75,10 @@ def _from_zip(data: bytes, what: str) -> dict[str, Tensor]:
     def load(key: str, num_bytes: int) -> bytes:
         return archive.read(f"{root}data/{key}", num_bytes)
 
-    return _Builder(load, what).tensors(content)
+    return TorchFile(content, load, what)
 
 
-def _from_legacy(data: bytes, what: str) -> dict[str, Tensor]:
+def _from_legacy(data: bytes, what: str) -> "TorchFile":
     stream = io.BytesIO(data)
     if pickle.read_next(stream, what) != LEGACY_MAGIC:
         raise TeacherFileError(f"{what} is not a file of torch.save")
@@ -90,7 +101,7 @@ def _from_legacy(data: bytes, what: str) -> dict[str, Tensor]:
             raise TeacherFileError(f"{what}: storage {safe_text(key)!r} is missing")
         return storages[key]
 
-    return _Builder(load, what).tensors(content)
+    return TorchFile(content, load, what)
 
 
 def _legacy_storages(stream: io.BytesIO, content: Any, keys: Any, what: str) -> dict[str, bytes]:
@@ -145,13 +156,29 @@ def _tensor_args(node: Any, what: str) -> tuple[Any, ...]:
 
 @final
 @dataclass(slots=True)
-class _Builder:
+class TorchFile:
+    """What was given to torch.save.
+
+    Attributes:
+        content: plain dicts, lists, tuples, numbers and strings; an Inert for each tensor and for
+            all else.
+        load: the bytes of a storage.
+        what: how error messages call the file.
+    """
+
+    content: Any
     load: Callable[[str, int], bytes]
     what: str
     cache: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     num_elements: int = 0
 
     def tensors(self, content: Any) -> dict[str, Tensor]:
+        """The tensors of a state dict inside the content.
+
+        Raises:
+            TeacherFileError: it is no flat dict of named tensors.
+            UnsafeFileError: a tensor claims more than the file holds.
+        """
         if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
             raise TeacherFileError(f"{self.what}: a dict of named tensors is required")
         named: dict[str, Any] = content

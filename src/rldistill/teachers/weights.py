@@ -114,6 +114,28 @@ class Weights:
             layer.bias = frozen(bias)
         return layer
 
+    def convolution(self, prefix: str, stride: int, padding: int = 0) -> nn.Conv2d:
+        """The convolution prefix.weight [outputs, inputs, k, k], with prefix.bias [outputs].
+
+        Raises:
+            TeacherFileError: missing or of inconsistent shape.
+        """
+        weight, bias = self.take(f"{prefix}.weight"), self.take(f"{prefix}.bias")
+        if weight.ndim != 4 or 0 in weight.shape or bias.shape != weight.shape[:1]:
+            raise TeacherFileError(
+                f"{self.what}: {prefix}.weight of shape {tuple(weight.shape)} with a bias of "
+                f"{tuple(bias.shape)} is no convolution of pictures"
+            )
+        outputs, inputs, *kernel = weight.shape
+        size = (kernel[0], kernel[1])
+        layer = nn.Conv2d(inputs, outputs, size, stride, padding, device="meta")
+        layer.weight, layer.bias = frozen(weight), frozen(bias)
+        return layer
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor not yet taken, () if there is none of that name."""
+        return tuple(self._left[name].shape) if name in self._left else ()
+
     def stack(self, prefix: str, activation: type[nn.Module]) -> list[nn.Module]:
         """Linear layers prefix.0, prefix.2, ... with an activation after each, [] if there is none.
 

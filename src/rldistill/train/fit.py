@@ -1,7 +1,6 @@
 """The learner of trees and rule lists: grows one anew from all labelled states in each round."""
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -26,31 +25,16 @@ PRUNING = "pruning.json"
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A tree of an earlier round.
-
-    Attributes:
-        tree: the arrays.
-        cost: what it erred by on the states that came after it: the weighted share of other
-            actions, or the weighted squared error of actions in half ranges.
-    """
-
-    tree: TreeArrays
-    cost: float
-
-
-@final
 class GrowingLearner:
-    """Grows the student from the memory, and keeps the best trees of the rounds before.
+    """Grows the student from the memory, and keeps the trees of the rounds before.
 
-    A tree is tried on the states of the round after it, which it was not grown from; where the row
-    lets the student act these are the states that it came to itself.
+    Only playing tells which is best: what a tree errs by on the states that it comes to says little
+    of its return (docs/trees.md has the numbers).
 
     Attributes:
         alignment: measures the loss; the tree is grown by its own criterion.
         loss_weight: of no effect: a tree does not depend on it.
-        kept: the best so far, without the latest.
+        kept: trees of the rounds before, the oldest first.
         chosen: whether the latest tree was found best by playing.
     """
 
@@ -65,11 +49,10 @@ class GrowingLearner:
         self._student, self._module = student, student.module
         self._settings = settings
         self._generator = generator
-        self._seen = 0
         self.alignment = alignment
         self.loss_weight = 1.0
         self.updates = 0
-        self.kept: list[Kept] = []
+        self.kept: list[TreeArrays] = []
         self.chosen = False
 
     @property
@@ -104,9 +87,8 @@ class GrowingLearner:
         del num_updates
         assert isinstance(memory, Replay)
         if self.updates > 0:
-            # A resumed run whose memory was too large to save collects a new one.
-            self._keep(*memory.newest(max(memory.num_added - self._seen, 0)))
-        self._seen = memory.num_added
+            self.kept.append(self._module.tree)
+            del self.kept[: max(len(self.kept) + 1 - self._settings.kept, 0)]
         observations, raw = (rows.cpu().numpy() for rows in memory.rows())
         x = observations.reshape(len(observations), -1)
         targets = targets_of(self.alignment.teacher_head, raw, self._settings.weighted)
@@ -131,31 +113,6 @@ class GrowingLearner:
         return x[index], targets.rows(index, counts / counts.mean())
 
     @torch.no_grad()
-    def _keep(self, observations: Tensor, raw: Tensor) -> None:
-        """Judge the latest tree on new states, and keep it while it is among the best."""
-        if len(observations) == 0:
-            return
-        cost = self.cost(observations, raw)
-        self.kept.append(Kept(self._module.tree, cost))
-        self.kept.sort(key=lambda kept: kept.cost)
-        del self.kept[self._settings.kept - 1 :]
-
-    def cost(self, observations: Tensor, raw: Tensor) -> float:
-        """What the latest tree errs by on labelled states: see Kept."""
-        teacher = targets_of(self.alignment.teacher_head, raw.cpu().numpy(), False)
-        weights = targets_of(
-            self.alignment.teacher_head, raw.cpu().numpy(), self._settings.weighted
-        ).weights
-        head = self._student.info.head
-        own = self._module(observations)
-        if isinstance(head(own), Categorical):
-            wrong = own.argmax(-1).cpu().numpy() != teacher.classes
-        else:
-            student = targets_of(head, own.cpu().numpy(), False)
-            wrong = ((student.errors_of - teacher.errors_of) ** 2).sum(1)
-        return float((weights * wrong).mean())
-
-    @torch.no_grad()
     def _loss(self, observations: Tensor, raw: Tensor) -> float:
         return float(self.alignment(raw, self._module(observations)).mean())
 
@@ -163,7 +120,7 @@ class GrowingLearner:
         """The latest tree and those kept, as policies of their own; one where it was chosen."""
         if self.chosen:
             return [self._student]
-        trees = [self._module.tree, *(kept.tree for kept in self.kept)]
+        trees = [self._module.tree, *self.kept]
         return [self._policy(tree) for tree in trees]
 
     def choose(self, policy: NetworkPolicy) -> None:
@@ -186,9 +143,8 @@ class GrowingLearner:
         """The latest tree, those kept, and the counters."""
         return {
             "latest": _tensors(self._module.tree),
-            "kept": {i: _tensors(kept.tree) for i, kept in enumerate(self.kept)},
-            "costs": [kept.cost for kept in self.kept],
-            "numbers": [self.updates, self._seen, int(self.chosen)],
+            "kept": {i: _tensors(tree) for i, tree in enumerate(self.kept)},
+            "numbers": [self.updates, int(self.chosen)],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -198,10 +154,8 @@ class GrowingLearner:
             ShapeError, NotFiniteError: arrays that are no trees of this task.
         """
         self._module.grow(_tree(state["latest"]))
-        trees = [_tree(state["kept"][i]) for i in range(len(state["costs"]))]
-        pairs = zip(trees, state["costs"], strict=True)
-        self.kept = [Kept(tree, float(cost)) for tree, cost in pairs]
-        self.updates, self._seen, chosen = (int(n) for n in state["numbers"])
+        self.kept = [_tree(state["kept"][i]) for i in range(len(state["kept"]))]
+        self.updates, chosen = (int(n) for n in state["numbers"])
         self.chosen = bool(chosen)
 
 

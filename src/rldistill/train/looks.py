@@ -84,7 +84,8 @@ def keep_evidence(job: Job, measured: Measured) -> Iterator[Progress]:
     assert job.prover is not None, "by the prover"
     try:
         names = task_names(job.task, job.task_info)
-        teacher, student = job.prover.contestants.teacher, job.learner.tested
+        # As saved: what a tree has grown to is counted there.
+        teacher, student = job.prover.contestants.teacher, job.saved_student()
         evidence = take_evidence(measured, job.task_info, names, teacher, student)
         save_evidence(job.keeper.folder.evidence, evidence)
     except Exception as error:

@@ -232,8 +232,7 @@ def make_notes(infos: Sequence[TaskInfo], network: NetworkPolicy) -> list[str]:
     if not any(isinstance(m, torch.nn.LayerNorm) for m in network.module.modules()):
         notes.append("warning  it has no LayerNorm, without which this algorithm may diverge")
     for one in infos:
-        notes.append(f"task     {describe(one)}")
-        notes += [f"         {note}" for note in one.notes]
+        notes += [f"task     {describe(one)}", *(f"         {note}" for note in one.notes)]
     return notes
 
 
@@ -259,8 +258,9 @@ def make_recipe(
         "wrapper": first.wrapper,
         "imports": list(first.imports),
         "learning": asdict(settings.learning),
+        "command": settings.command,
     }
-    return {name: value for name, value in recipe.items() if value not in (None, {}, [])}
+    return {name: value for name, value in recipe.items() if value not in (None, {}, [], "")}
 
 
 def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
@@ -291,6 +291,7 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
             device=recipe["device"],
             episodes=recipe["episodes"],
             half=recipe.get("half", False),
+            command=recipe.get("command", ""),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder}: its recipe.toml is damaged: {error}") from error

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rldistill.errors import ShapeError
 from rldistill.maths.stats import Estimate
-from rldistill.reports.plots.style import FONT, INK, drawn, look_of, new_figure, title_axes
+from rldistill.reports.plots.style import FONT, INK, ROOM, drawn, look_of, new_figure, title_axes
 
 GRID_CELLS = 10
 AGREEMENT = "same choice [share of states]"
@@ -93,7 +93,7 @@ def map_plot(
         x_edges, y_edges, np.ma.masked_invalid(means.T), cmap="cividis", vmin=0.0, vmax=1.0
     )
     bar = figure.colorbar(mesh, ax=axes)
-    bar.set_label(AGREEMENT, color=INK, fontsize=FONT)
+    bar.set_label(AGREEMENT, color=INK, fontsize=FONT, labelpad=ROOM)
     bar.ax.tick_params(colors=INK, labelsize=FONT - 1)
     bar.outline.set_edgecolor(INK)
     title_axes(axes, *titles)

@@ -99,7 +99,7 @@ def paired_plot(differences: ArrayLike, mean: Estimate | None = None, unit: str 
     title_axes(
         axes,
         axis_title("starts, from the worst to the best difference", "rank"),
-        axis_title("student minus teacher", unit),
+        axis_title("difference", unit),
     )
     add_legend(axes)
     return figure

@@ -13,6 +13,7 @@ from rldistill.reports.svg import FAINT, INK, MARKERS, PALETTE, drawing
 
 FONT = 11.0
 WIDTH, HEIGHT = 6.4, 3.6  # inches
+ROOM = 9.0  # points between tick labels and titles: a page makes texts larger on a phone
 
 
 @final
@@ -53,7 +54,7 @@ def look_of(name: str, place: int = 0) -> Look:
     """How to draw what has this name; others take turns by their place.
 
     >>> look_of("teacher").marker, look_of("something else", 1).marker
-    ('s', 'P')
+    ('s', 'v')
     """
     return LOOKS.get(name) or OTHERS[place % len(OTHERS)]
 
@@ -66,7 +67,7 @@ def new_figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
 def title_axes(axes: Axes, x: str, y: str) -> None:
     """Title both axes, and draw them in the house's way."""
     axes.set_xlabel(x, color=INK, fontsize=FONT)
-    axes.set_ylabel(y, color=INK, fontsize=FONT)
+    axes.set_ylabel(y, color=INK, fontsize=FONT, labelpad=ROOM)
     axes.set_facecolor("none")
     axes.tick_params(colors=INK, labelsize=FONT - 1)
     for side, spine in axes.spines.items():
@@ -87,7 +88,7 @@ def add_legend(axes: Axes) -> Legend:
         labelcolor=INK,
         borderaxespad=0.2,
         handletextpad=0.5,
-        columnspacing=2.2,
+        columnspacing=3.6,
     )
 
 
