@@ -58,12 +58,17 @@ def main(arguments: list[str]) -> None:
             run_missing(suite, chosen(suite, flags.cells), flags.jobs, flags.minutes)
         except KeyboardInterrupt:
             sys.stdout.write("stopped; the same command goes on with the next cell\n")
-    flags.docs.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(f"page: {write_page(suite, flags.docs)}\n")
+
+
+def write_page(suite: Suite, folder: Path) -> Path:
+    """Write the page and its pictures into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, seen in looks(suite).items():
-        following_figure(seen, name).savefig(flags.docs / f"{suite.name}-{name}.svg")
-    page = flags.docs / f"{suite.name}.md"
+        following_figure(seen, name).savefig(folder / f"{suite.name}-{name}.svg")
+    page = folder / f"{suite.name}.md"
     page.write_text("\n".join(page_lines(suite)) + "\n")
-    sys.stdout.write(f"page: {page}\n")
+    return page
 
 
 def chosen(suite: Suite, patterns: list[str]) -> list[Cell]:
@@ -82,12 +87,14 @@ def page_lines(suite: Suite) -> list[str]:
     """The page: settings, teachers, tables, claims."""
     planned = list(cells(suite))
     done = [record for cell in planned if (record := result(suite, cell)) is not None]
-    seconds = sum(record["seconds"] for record in done)
+    minutes = sum(record["seconds"] for record in done) / 60
+    timed = [record["cpu_seconds"] for record in done if "cpu_seconds" in record]
+    busy = f", of which {sum(timed) / 60:.1f} of computing in {len(timed)} cells" if timed else ""
     return [
         f"# Policy Distillation on {suite.name}",
         "",
-        f"{len(done)} of {len(planned)} cells were run, {seconds / 60:.0f} minutes in all, one "
-        f"thread each, at most {CELL_MINUTES:.0f} minutes a cell.",
+        f"{len(done)} of {len(planned)} cells were run, one thread each, in {minutes:.1f} minutes "
+        f"altogether{busy}; none may take more than {CELL_MINUTES:.0f}.",
         "",
         f"Budget: a student has {suite.steps:,} steps of its teacher ({suite.steps / 27e6:.2%} of "
         f"the paper's 27 million) and {suite.steps * 10 // 54:,} updates, per game; a network "

@@ -86,7 +86,7 @@ def run(suite: Suite, cell: Cell) -> dict[str, Any]:
     Raises:
         NoTeacherError: a teacher is missing.
     """
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     missing = [game for game in cell.games if fingerprint(suite, game) is None]
     if missing and cell.kind not in OWN_TEACHERS:
         raise NoTeacherError(f"no teacher of {', '.join(missing)}")
@@ -103,6 +103,7 @@ def run(suite: Suite, cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "made_with": made_with(suite, cell),
         "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(time.process_time() - busy, 1),
         **found,
     }
     path = path_of(suite, cell)

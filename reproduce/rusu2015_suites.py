@@ -28,7 +28,6 @@ class Suite:
         episodes: a policy is scored by.
         seeds: of every cell.
         clip_rewards: teachers learn from the signs of rewards.
-        minutes: the whole suite, on two quiet cores, as estimated before any run.
         teachers: whose teachers are taken; itself, but for a quick try.
     """
 
@@ -45,7 +44,6 @@ class Suite:
     episodes: int = 64
     seeds: int = 5
     clip_rewards: bool = False
-    minutes: int = 180
     teachers: str = ""
 
     def teacher(self, game: str) -> Path:
@@ -66,7 +64,6 @@ class Suite:
             teacher_steps=self.teacher_steps // 20,
             episodes=16,
             seeds=1,
-            minutes=15,
             teachers=self.name,
         )
 
@@ -91,7 +88,6 @@ _ATARI = Suite(
     episodes=32,
     seeds=1,
     clip_rewards=True,
-    minutes=6_000,
 )
 SUITES = {
     suite.name: suite
@@ -119,7 +115,6 @@ SUITES = {
             tasks={game: f"{game}NoFrameskip-v4" for game in ("Freeway", "Pong", "Qbert")},
             loss_games=("Pong", "Freeway", "Qbert"),
             follow_games=("Pong",),
-            minutes=1_500,
         ),
         _ATARI,
     )

@@ -224,7 +224,10 @@ def figure_5(suite: Suite) -> list[str]:
                 words = [f"{found[f'{who}_variance']:.3g}" for who in ("teacher", "student")]
                 words.append(str(len(found["looks"])))
             lines.append(f"| {game} | {seed} | " + " | ".join(words) + " |")
-    return [*lines, "", "The variance is over the last half of the looks, at equal times.", ""]
+    lines += ["", "The variance is over the last half of the looks, at equal times.", ""]
+    for name in looks(suite):
+        lines += [f"![Figure 5: {name}]({suite.name}-{name}.svg)", ""]
+    return lines
 
 
 def all_tables(suite: Suite) -> list[str]:

@@ -196,6 +196,9 @@ def test_one_cell_of_each_kind(results: Path, capsys: pytest.CaptureFixture[str]
     follow = chosen["follow"]
     looks = rusu2015_cells.run(suite, follow)["looks"]
     last = int(looks[-1]["version"].removesuffix(" steps"))
+    rusu2015.write_page(suite, results)
+    assert "](tiny-Follow-seed0.svg)" in (results / "tiny.md").read_text()
+    assert (results / "tiny-Follow-seed0.svg").stat().st_size > 1_000
     assert last >= suite.teacher_steps  # the teacher learnt to its end while it was followed
     run_missing(suite, rusu2015.chosen(suite, ["reference_*"]))
     assert "1 of 2 cells are missing" in capsys.readouterr().out

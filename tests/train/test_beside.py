@@ -55,6 +55,22 @@ def test_versions_do_not_move_when_the_teacher_learns_on(tmp_path: Path) -> None
     moving.progress.close()
 
 
+@pytest.mark.parametrize(("rounds", "versions", "given"), [(3, 20, 3), (12, 6, 6), (38, 20, 19)])
+def test_the_teacher_learns_to_its_end_while_the_student_does(
+    tmp_path: Path, rounds: int, versions: int, given: int
+) -> None:
+    """However few rounds the student has, its looks see all of the teacher's training."""
+    training = prepare_training(
+        TrainRequest(tasks=["Follow-v0"], network=NETWORK, out=tmp_path / "t", settings=SETTINGS)
+    )
+    settings = quick_settings(method=replace(QUICK, round_steps=100), steps=100 * rounds)
+    moving = beside(training, settings, versions)
+    due = sum(look % moving.every == 0 for look in range(rounds))
+    assert due == given
+    assert moving.stretch * (given - 1) < SETTINGS.steps <= moving.stretch * given
+    moving.progress.close()
+
+
 def test_one_version_is_no_moving_teacher(tmp_path: Path) -> None:
     few = replace(SETTINGS, steps=500)
     training = prepare_training(

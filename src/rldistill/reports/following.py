@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from rldistill.errors import RunFolderError
 from rldistill.evaluation.stability import stability
@@ -40,6 +41,7 @@ def following_figure(looks: Sequence[Mapping[str, Any]], title: str = "") -> Fig
     )
     student = [look["student_return"] for look in looks]
     axes.plot(steps, student, color="#0060a8", lw=1.8, marker=".", label="student")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("environment steps of the student")
     axes.set_ylabel("mean return")
     found = stability(looks)

@@ -20,7 +20,7 @@ def beside(job: Training, student: Settings, versions: int = 20) -> TrainedBesid
     Args:
         job: made by prepare_training, not begun; of one task.
         student: settings of the student; its steps and row say how many rounds it has.
-        versions: of the teacher.
+        versions: of the teacher, at most; there are fewer where the student has fewer rounds.
 
     Raises:
         SettingError: versions is below 2, or the teacher has several tasks.
@@ -30,6 +30,8 @@ def beside(job: Training, student: Settings, versions: int = 20) -> TrainedBesid
     if len(job.stages) > 1:
         raise SettingError("a student of a teacher that moves follows one task; this has several")
     rounds = -(-student.total_steps // student.row.round_steps)
+    every = -(-rounds // versions)
+    given = -(-rounds // every)  # fewer where the student has too few rounds for them all
     number = 0
 
     def snapshot() -> NetworkPolicy:
@@ -48,6 +50,6 @@ def beside(job: Training, student: Settings, versions: int = 20) -> TrainedBesid
         name=f"a teacher trained beside, {job.network.info.name}",
         progress=training(job),
         snapshot=snapshot,
-        stretch=-(-job.settings.steps // versions),
-        every=max(1, rounds // versions),
+        stretch=-(-job.settings.steps // given),
+        every=every,
     )
