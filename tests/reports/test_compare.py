@@ -108,6 +108,20 @@ def test_normalised_compares_fractions(tmp_path: Path) -> None:
     assert "fractions" in found.why
 
 
+def test_fractions_of_equal_starts_are_resampled_together(tmp_path: Path) -> None:
+    """A student that is its teacher has the fraction 1 in every resample: no width."""
+    evidence = made_evidence()
+    returns = evidence.episodes.returns.copy()
+    returns[0] = returns[1]
+    for paired in (True, False):
+        episodes = replace(evidence.episodes, returns=returns, paired=paired)
+        one = folder_of(tmp_path / f"a{paired}", replace(evidence, episodes=episodes))
+        two = folder_of(tmp_path / f"b{paired}", replace(evidence, episodes=episodes))
+        (found,) = compare_runs([one, two], normalised=True)
+        assert found.difference.value == 0.0
+        assert (found.difference.high - found.difference.low < 1e-9) == paired
+
+
 def test_a_teacher_like_random_has_no_fraction(tmp_path: Path) -> None:
     evidence = made_evidence()
     returns = evidence.episodes.returns.copy()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from made_evidence import made_evidence
 from made_runs import made_run, seeds_of
 
 from rldistill.errors import SettingError
@@ -70,3 +71,12 @@ def test_a_summary_of_one_and_of_several(tmp_path: Path) -> None:
         assert tables
         for table in tables:
             assert len({line.count(" | ") for line in table.splitlines()}) == 1
+
+
+def test_the_reward_of_a_card_is_that_of_the_student(tmp_path: Path) -> None:
+    """Of the episodes that were measured; the teacher returns more."""
+    folder = RunFolder.open(made_run(tmp_path / "run", evidence={"shift": -10.0}))
+    returns = made_evidence(shift=-10.0).episodes.returns
+    assert returns[0].mean() < returns[1].mean()
+    said = f"{returns[0].mean():.2f} +/- {returns[0].std():.2f}"
+    assert f'value: "{said}"' in model_card(folder, read_run(folder))

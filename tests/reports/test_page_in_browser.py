@@ -165,6 +165,13 @@ def test_it_prints_on_white(opened: Any, one: Path) -> None:
         assert not page.locator("nav").is_visible()
 
 
+def test_nothing_is_wider_than_the_paper(opened: Any, page_file: Path) -> None:
+    """A table that scrolls on the screen cannot on A4, with margins of 16 mm."""
+    with opened(page_file, 672) as page:
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 672
+
+
 def test_every_picture_has_words(opened: Any, page_file: Path) -> None:
     """Every figure has a text alternative and axis titles."""
     with opened(page_file) as page:
