@@ -81,13 +81,13 @@ TASKS = {
     "LunarLander (DQN)": Task(
         "LunarLander-v3",
         sb3("dqn-LunarLander-v2"),
-        (*trees(64, 128, 256, 512), "linear-tree:16", "linear-tree:32"),
+        ("linear-tree:4", "linear-tree:8", "linear-tree:16", *trees(64, 256, 512)),
         quick=False,
     ),
     "LunarLander (PPO)": Task(
         "LunarLander-v3",
         sb3("ppo-LunarLander-v2"),
-        (*trees(64, 128, 256, 512), "linear-tree:16", "linear-tree:32"),
+        ("linear-tree:4", "linear-tree:8", "linear-tree:16", *trees(64, 256, 512)),
         quick=False,
     ),
     "Pendulum (SAC)": Task(

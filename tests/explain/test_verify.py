@@ -1,5 +1,6 @@
 """What is proved of a tree in a box is what brute force over the box finds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,13 @@ def test_bad_questions_about_continuous_actions() -> None:
 def test_what_is_no_tree_is_told_how_to_become_one(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"only trees can be verified.*--student tree:32"):
         proof_of(always([0.0, 1.0, 0.0], CategoricalHead(3), 3), "discrete")
+
+
+def test_no_number_of_a_counterexample_is_told_as_minus_zero() -> None:
+    proof = replace(
+        proof_of(discrete(1, 4), "discrete"),
+        counterexample=np.float32([-0.0, 0.5, -0.5]),
+        action=np.int64(1),
+    )
+    words = proof.to_json()["counterexample"]["words"]
+    assert words == ["pole angle 0.0 rad", "speed 0.5 m/s", "height -0.5"]

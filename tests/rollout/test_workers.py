@@ -39,6 +39,11 @@ def test_a_killed_process_is_an_error_that_says_what_to_do() -> None:
         list(Processes(1).run(die, [1]))
 
 
+def test_what_cannot_travel_is_told() -> None:
+    with pytest.raises(SettingError, match=r"top of a module .*workers=1"):
+        list(Processes(1).run(square, [lambda: 1]))
+
+
 def test_as_many_as_asked_or_as_there_are_cores() -> None:
     assert workers_for(1) == Here()
     assert workers_for(3) == Processes(3)

@@ -6,16 +6,17 @@ tests/fakes has the files: networks written from what the other library's code b
 import hashlib
 
 import cleanrl_files
+import onnx_files
 import pytest
 import rsl_rl_files
 import torch
 from foreign import Made
 from gymnasium import spaces
 
-from rldistill.errors import MisfitError, RldistillError
+from rldistill.errors import MisfitError, RldistillError, TaskError
 from rldistill.teachers.load import load_teacher
 
-MAKERS = (*cleanrl_files.MAKERS, *rsl_rl_files.MAKERS)
+MAKERS = (*cleanrl_files.MAKERS, *rsl_rl_files.MAKERS, *onnx_files.MAKERS)
 
 
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda m: f"{m.__module__}.{m.__name__}")
@@ -93,7 +94,7 @@ def test_its_fingerprint_is_of_the_bytes_and_changes_with_them(made):
 
 def test_a_task_that_it_does_not_fit_is_an_error(made):
     wrong = spaces.Discrete(17) if isinstance(made.action_space, spaces.Discrete) else None
-    with pytest.raises(MisfitError):
+    with pytest.raises(TaskError):
         load_teacher(
             made.path,
             observation_shape=made.shape,

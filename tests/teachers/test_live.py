@@ -116,7 +116,7 @@ def test_a_module_is_copied_frozen_and_in_evaluation_mode():
 @pytest.mark.parametrize(
     ("module", "settings", "error", "message"),
     [
-        (net(2), {}, SettingError, "a module needs a head"),
+        (net(2), {}, SettingError, "the module needs a head"),
         (net(2), {"head": CategoricalHead(3)}, TaskError, "gives 2 outputs, its head requires 3"),
         (net(2), {"action_space": spaces.Discrete(3)}, TaskError, "fit no head"),
         (nn.Flatten(), {"head": CategoricalHead(3)}, SettingError, "needs observation_shape"),

@@ -10,13 +10,13 @@ from rldistill.teachers.load import load_teacher
 
 
 def conv() -> dict[str, torch.Tensor]:
-    return {"features_extractor.cnn.0.weight": torch.ones(1, 1, 3, 3)}
+    return {"features_extractor.cnn.0.weight": torch.ones(1, 1, 5, 5)}
 
 
 @pytest.mark.parametrize(
     ("tensors", "data", "named"),
     [
-        (conv(), {}, "a CNN policy"),
+        (conv(), {}, "features_extractor.cnn.0 with a kernel of 5 x 5 pixels"),
         ({"features_extractor.extractors.a.x": torch.ones(1)}, {}, "a MultiInput policy"),
         ({"lstm_actor.weight_ih_l0": torch.ones(1)}, {}, "a recurrent policy"),
         ({"actor.latent_pi.0.running_mean": torch.ones(1)}, {}, "batch normalisation"),
@@ -62,7 +62,9 @@ def test_real_files_that_are_not_supported_are_named(algorithm, saved, blank, re
     policy = "MlpLstmPolicy" if algorithm == "RecurrentPPO" else policy
     settings = {"buffer_size": 5} if algorithm == "CrossQ" else {}
     _, path = saved(getattr(contrib, algorithm), blank(3, action), policy, **settings)
-    with pytest.raises(TeacherFileError, match=r"not supported yet: .*supported are MLP policies"):
+    with pytest.raises(
+        TeacherFileError, match=r"not supported yet: .*supported are MLP and CNN policies"
+    ):
         load_teacher(path)
 
 

@@ -11,6 +11,7 @@ from rldistill.cli.flags import (
     Environment,
     EnvironmentFlags,
     acting,
+    head_name,
     real_number,
     whole_number,
 )
@@ -46,6 +47,11 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
+    head: Annotated[str | None, option("NAME"), head_name("--head")] = None
+    """What the outputs of an ONNX file, a script or py: mean: categorical, q-values, gaussian,
+    squashed-gaussian or deterministic. Default: what the task's actions suggest."""
+    trust: Annotated[bool, switch()] = False
+    """Run code that lies in a TorchScript or torch.export file. Only for files you trust."""
     teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
     """How the teacher acts: its likeliest action, or a sampled one; mode:0.05: 5 % random ones.
     Default: mode."""
@@ -68,6 +74,8 @@ def run(arguments: list[str]) -> int:
         teacher_act=Acting.parse(flags.teacher_act),
         vecnormalize=flags.vecnormalize,
         card=flags.card,
+        head=flags.head,
+        trust=flags.trust,
         force=flags.force,
         minari=flags.minari,
         command=command_line("collect", arguments),

@@ -13,6 +13,7 @@ from rldistill.cli.flags import (
     Environment,
     EnvironmentFlags,
     acting,
+    head_name,
     one_of,
     real_number,
     whole_number,
@@ -63,6 +64,11 @@ class Flags:
     """The teacher's VecNormalize statistics. Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
+    head: Annotated[str | None, option("NAME"), head_name("--head")] = None
+    """What the outputs of an ONNX file, a script or py: mean: categorical, q-values, gaussian,
+    squashed-gaussian or deterministic. Default: what the task's actions suggest."""
+    trust: Annotated[bool, switch()] = False
+    """Run code that lies in a TorchScript or torch.export file. Only for files you trust."""
     teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
         None
     )
@@ -183,6 +189,7 @@ def recipe_of(flags: Flags) -> Any:
 
     given = asdict(flags)
     given |= given.pop("environment")
+    given["trust"] = flags.trust or None
     for name in ("recipe", "force", "resume", "json", "check", "no_report", "wandb"):
         del given[name]
     written = {} if flags.recipe is None else read_recipe(flags.recipe)

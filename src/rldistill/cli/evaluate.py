@@ -11,6 +11,7 @@ from rldistill.cli.flags import (
     Environment,
     EnvironmentFlags,
     acting,
+    head_name,
     real_number,
     whole_number,
 )
@@ -46,6 +47,11 @@ class Flags:
     Default: the file beside it, if there is one."""
     card: Annotated[Path | None, option("FILE")] = None
     """Card of weights (docs/cards.md), for the same policy. Default: NAME.toml beside them."""
+    head: Annotated[str | None, option("NAME"), head_name("--head")] = None
+    """What the outputs of an ONNX file, a script or py: mean: categorical, q-values, gaussian,
+    squashed-gaussian or deterministic. Default: what the task's actions suggest."""
+    trust: Annotated[bool, switch()] = False
+    """Run code that lies in a TorchScript or torch.export file. Only for files you trust."""
     teacher_act: Annotated[str | None, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = (
         None
     )
@@ -109,6 +115,8 @@ def measure(flags: Flags) -> dict[str, Any]:
         teacher_act=Acting.parse(flags.teacher_act or "mode"),
         vecnormalize=flags.vecnormalize,
         card=flags.card,
+        head=flags.head,
+        trust=flags.trust,
         starts=flags.starts,
     )
     task = flags.environment.task(flags.task)

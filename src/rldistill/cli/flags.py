@@ -44,6 +44,20 @@ def acting(flag: str) -> Any:
     return _reader(read)
 
 
+def head_name(flag: str) -> Any:
+    """What outputs mean: the name of a head."""
+
+    def read(text: str) -> str:
+        from rldistill.teachers.head_names import check_head_name
+
+        try:
+            return check_head_name(text)
+        except SettingError as error:
+            raise UsageError(f"{flag}: {error}") from error
+
+    return _reader(read)
+
+
 def whole_number(flag: str) -> Any:
     """A flag that takes a whole number; 1_000_000 may have underscores."""
     return _reader(lambda text: _number(flag, "a whole number", int, text))

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure a policy, alone or against its teacher",
     "report": "one page on a run, or on several",
     "compare": "which of several runs is better, paired by seed where that can be",
+    "inspect": "what is inside a policy file, without running anything in it",
     "explain": "a policy in words and pictures; proofs of what a tree can do",
     "video": "film teacher and student side by side",
     "export": "write a policy as ONNX, C, TorchScript and others, checked against itself",

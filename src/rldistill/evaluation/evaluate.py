@@ -55,6 +55,7 @@ class EvaluationSettings:
             without them; of POLICY's, where it is measured alone or against itself.
         card: what network the teacher's weights are of, or POLICY's, as for vecnormalize; None
             looks beside them.
+        head, trust: as for load_teacher, of the same policy.
         starts: file of start states; each is played from once, by each policy, on single
             environments. `episodes` and `num_envs` are then its number of states.
     """
@@ -67,6 +68,8 @@ class EvaluationSettings:
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
     card: Path | None = None
+    head: str | None = None
+    trust: bool = False
     starts: Path | None = None
 
     def __post_init__(self) -> None:
@@ -286,6 +289,8 @@ def _load(source: Any, info: TaskInfo, settings: EvaluationSettings | None) -> N
         source,
         vecnormalize=None if settings is None else settings.vecnormalize,
         card=None if settings is None else settings.card,
+        head=None if settings is None else settings.head,
+        trust=settings is not None and settings.trust,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
         announce=None,

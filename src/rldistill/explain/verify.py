@@ -80,7 +80,7 @@ class Proof:
             values = zip(self.names.features, self.counterexample, strict=True)
             example = {
                 "words": [
-                    f"{feature.name} {value!s}" + (f" {feature.unit}" if feature.unit else "")
+                    f"{feature.name} {value + 0!s}" + (f" {feature.unit}" if feature.unit else "")
                     for feature, value in values
                 ],
                 "observation": self.counterexample.tolist(),

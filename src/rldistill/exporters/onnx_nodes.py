@@ -1,11 +1,10 @@
 """Steps as ONNX operators."""
 
-from types import ModuleType
 from typing import Any, final
 
 import numpy as np
 
-from rldistill.errors import NotFiniteError, require
+from rldistill.errors import NotFiniteError
 from rldistill.exporters.activations import written
 from rldistill.exporters.onnx_tree import tree_nodes
 from rldistill.exporters.steps import (
@@ -28,13 +27,9 @@ from rldistill.exporters.steps import (
     Steps,
     Tree,
 )
+from rldistill.teachers.onnx_packages import onnx
 
 Array = np.ndarray[Any, Any]
-
-
-def onnx() -> ModuleType:
-    """The onnx package."""
-    return require("onnx", extra="onnx")
 
 
 @final

@@ -5,8 +5,8 @@ from typing import Any, final
 
 import numpy as np
 
-from rldistill.errors import require
 from rldistill.exporters.target import Subject
+from rldistill.teachers.onnx_packages import open_session
 
 Array = np.ndarray[Any, Any]
 
@@ -16,11 +16,7 @@ class Session:
     """An ONNX file in onnxruntime, on one thread of the CPU."""
 
     def __init__(self, data: bytes, inputs: tuple[str, ...]) -> None:
-        runtime = require("onnxruntime", extra="onnx")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(data)
         self._inputs = inputs
         self._outputs = [value.name for value in self._session.get_outputs()]
 

@@ -27,6 +27,8 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
         student_act=Acting.parse(recipe.student_act),
         vecnormalize=recipe.vecnormalize,
         card=recipe.card,
+        head=recipe.head,
+        trust=recipe.trust,
         fit_critic=recipe.fit_critic,
         data=recipe.data,
         force=force,

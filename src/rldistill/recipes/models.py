@@ -26,6 +26,7 @@ LARGEST_RECIPE = 1 << 20
 # With data alone nothing is played or judged: these have no effect then.
 NEEDS_TEACHER = (
     "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "card",
+    "head", "trust",
     "teacher_act",
     "student_act",
 )  # fmt: skip
@@ -63,6 +64,8 @@ class Recipe(BaseModel):
     imports: tuple[str, ...] = ()
     vecnormalize: Path | None = None
     card: Path | None = None
+    head: str | None = None
+    trust: bool = False
     teacher_act: str = "mode"
     student_act: str = "mode"
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)

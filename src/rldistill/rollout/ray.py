@@ -1,5 +1,6 @@
 """Ray: parts of a sweep as tasks on one machine or a cluster; the only file that imports ray."""
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, final
@@ -10,6 +11,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 # Times that a task is run again after its node or process was lost.
 RETRIES = 10
+# Until an address that does not answer is given up.
+SECONDS = 10
 
 
 @final
@@ -21,7 +24,8 @@ class RayTasks:
     it was begun. All nodes must see the folders that function and items name.
 
     Attributes:
-        address: of a cluster, "auto" for the one that this machine is part of; None: started here.
+        address: of a cluster, "auto" for the one that this machine is part of; None: one is started
+            here.
 
     Raises:
         MissingExtraError: ray is not installed.
@@ -39,8 +43,8 @@ class RayTasks:
             return
         ray: Any = require("ray", extra="ray")
         self.connect(ray)
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(function)
-        waiting = [task.remote(item) for item in items]
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(call)
+        waiting = [task.remote(function, item) for item in items]
         try:
             while waiting:
                 ready, waiting = ray.wait(waiting, num_returns=1)
@@ -64,8 +68,24 @@ class RayTasks:
         if ray.is_initialized():
             return
         try:
-            ray.init(address=self.address, log_to_driver=False, include_dashboard=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+            self.knock()
+            ray.init(address=self.address or "local", log_to_driver=False, include_dashboard=False)
+        except (OSError, ValueError, RuntimeError) as error:
             raise EnvironmentFailure(
                 f"no Ray cluster answers at {self.address or 'this machine'}: {error}"
             ) from error
+
+    def knock(self) -> None:
+        """Ray tries for minutes where nobody listens; OSError where nobody does, at once."""
+        host, _, port = (self.address or "").rpartition(":")
+        if host and port.isdigit() and "//" not in host:
+            socket.create_connection((host, int(port)), SECONDS).close()
+
+
+def call(function: Callable[[Item], Result], item: Item) -> Result:
+    """What a task does: Ray makes tasks of functions alone, and not of all that can be called.
+
+    >>> call(abs, -1)
+    1
+    """
+    return function(item)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -61,9 +62,11 @@ class Processes:
 
         Raises:
             EnvironmentFailure: a process was killed from outside.
+            SettingError: an item holds what no other process can be sent.
         """
         if not items:
             return
+        require_picklable(items[0])
         # Forked processes inherit the locks of threads that they do not inherit.
         spawn = multiprocessing.get_context("spawn")
         count = min(self.count, len(items))
@@ -78,6 +81,21 @@ class Processes:
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def require_picklable(item: object) -> None:
+    """Check that an item can be sent to another process.
+
+    Raises:
+        SettingError: it cannot.
+    """
+    try:
+        pickle.dumps(item)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise SettingError(
+            f"this cannot be sent to other processes: {error}; define functions and classes at the "
+            "top of a module that can be imported, or stay in this process (workers=1)"
+        ) from error
 
 
 def one_torch_thread() -> None:

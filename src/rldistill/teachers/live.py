@@ -5,7 +5,6 @@ Weights are copied, so that training the original further never changes the teac
 
 import copy
 import hashlib
-import math
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, final
@@ -26,6 +25,7 @@ from rldistill.core import (
     SquashedGaussianHead,
 )
 from rldistill.errors import NotFiniteError, SettingError, TaskError, TeacherFileError
+from rldistill.teachers.head_names import choose_head
 from rldistill.teachers.sb3 import Saved
 from rldistill.teachers.sb3_policy import build_policy, num_parameters
 from rldistill.teachers.settings import Settings
@@ -44,7 +44,7 @@ HEADS = (CategoricalHead, QValueHead, GaussianHead, SquashedGaussianHead, Determ
 
 def from_module(
     module: nn.Module,
-    head: Head | None,
+    head: Head | str | None,
     observation_shape: tuple[int, ...] | None,
     action_space: spaces.Space[Any] | None,
 ) -> NetworkPolicy:
@@ -67,24 +67,15 @@ def from_module(
     shape = observation_shape or _input_shape(own)
     num_outputs = _num_outputs(own, shape)
     declared = getattr(module, "head", None)
-    notes: tuple[str, ...] = ()
     if head is None and isinstance(declared, HEADS):
         head = declared
-    if head is None:
-        head = _guess_head(action_space, num_outputs)
-        notes = (
-            f"its {num_outputs} outputs are taken as {type(head).__name__.removesuffix('Head')}",
-        )
-    if head.num_outputs != num_outputs:
-        raise TaskError(
-            f"the module gives {num_outputs} outputs, its head requires {head.num_outputs}"
-        )
+    head, notes = choose_head(head, num_outputs, action_space, "the module")
     return _policy(own, head, shape, type(module).__name__, notes)
 
 
 def from_function(
     function: Callable[[Any], Any],
-    head: Head | None,
+    head: Head | str | None,
     observation_shape: tuple[int, ...] | None,
     action_space: spaces.Space[Any] | None,
 ) -> NetworkPolicy:
@@ -104,6 +95,10 @@ def from_function(
     if observation_shape is None:
         raise SettingError("a plain function needs observation_shape (or the task)")
     choices, notes = 0, ()
+    if isinstance(head, str):
+        tried = np.asarray(function(np.zeros((1, *observation_shape), np.float32)))
+        size = tried.shape[-1] if tried.ndim == 2 else 0
+        head, _ = choose_head(head, size, action_space, "the function")
     if head is None and isinstance(action_space, spaces.Discrete):
         choices = int(action_space.n)
         head = CategoricalHead(choices)
@@ -271,17 +266,3 @@ def _num_outputs(module: nn.Module, shape: tuple[int, ...]) -> int:
             f"the module must give one tensor [B, N] for a batch of B; got {kind}"
         )
     return output.shape[1]
-
-
-def _guess_head(action_space: spaces.Space[Any] | None, num_outputs: int) -> Head:
-    if action_space is None:
-        raise SettingError("a module needs a head: give head=, set module.head, or name the task")
-    record = record_of_space(action_space)
-    if record.count == num_outputs:
-        return CategoricalHead(num_outputs)
-    if record.low is not None and record.high is not None:
-        dimensions = math.prod(record.shape or ())
-        if num_outputs in (dimensions, 2 * dimensions):
-            make = DeterministicHead if num_outputs == dimensions else GaussianHead
-            return make(record.low, record.high)
-    raise TaskError(f"the module gives {num_outputs} outputs, which fit no head for {action_space}")

@@ -1,5 +1,7 @@
 """load_teacher: whatever holds a trained policy, made into one."""
 
+import dataclasses
+import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +15,12 @@ from rldistill.core import CategoricalHead, Head, NetworkPolicy, QValueHead
 from rldistill.errors import MisfitError, NotFiniteError, SettingError
 from rldistill.students.store import load_student
 from rldistill.teachers.announce import say
+from rldistill.teachers.ensemble import make_ensemble
 from rldistill.teachers.files import Given, is_student, load_file, load_student_file
+from rldistill.teachers.hub import fetch
 from rldistill.teachers.live import from_function, from_module, from_sb3_model, is_sb3_model
 from rldistill.teachers.sb3_student import write_into_model
+from rldistill.teachers.uris import HubFile, Members, PyName, import_object, parse_uri
 from rldistill.teachers.weight_files import SUFFIXES
 
 
@@ -26,13 +31,15 @@ def load_teacher(
     card: Path | str | None = None,
     observation_shape: tuple[int, ...] | None = None,
     action_space: spaces.Space[Any] | None = None,
-    head: Head | None = None,
+    head: Head | str | None = None,
+    trust: bool = False,
     announce: Callable[[str], None] | None = say,
 ) -> NetworkPolicy:
     """Load a policy from a file of others (nothing in it is run), a student or a live object.
 
     Args:
-        source: path of a zip of stable-baselines3 or sb3-contrib, of a file of weights with a
+        source: path of any file of docs/teachers.md, or one of its URIs: py:MODULE:NAME,
+            ensemble:A,B, hf://ORG/NAME; a file of weights with a
             card, a run folder or its student.safetensors, a live stable-baselines3 model, an
             nn.Module from observations [B, ...] to raw outputs, a function from numpy observations
             to outputs or actions, or a NetworkPolicy.
@@ -41,7 +48,9 @@ def load_teacher(
         card: what network a file of weights is of (docs/cards.md); None looks for NAME.toml beside.
         observation_shape: of the task, checked against the teacher.
         action_space: of the task, checked too; gives the bounds that a file may lack.
-        head: what the outputs of a live module or function mean.
+        head: what the outputs of a live module, a function or an ONNX file mean, or the name of it:
+            categorical, q-values, gaussian, squashed-gaussian or deterministic.
+        trust: run the code in a file of TorchScript or torch.export, whose author you trust.
         announce: called with one line that says what was found, then one per assumption; the same
             lines are in info.notes. Left out, they go to the logger "rldistill" at INFO, or to
             stderr where the program has set up no logging; None says nothing.
@@ -62,6 +71,7 @@ def load_teacher(
         observation_shape=observation_shape,
         action_space=action_space,
         head=head,
+        trust=trust or None,
     )
     _require_effect(source, given)
     policy = _load(source, given)
@@ -75,6 +85,18 @@ def load_teacher(
 
 def _load(source: object, given: Given) -> NetworkPolicy:
     shape, action_space = given.observation_shape, given.action_space
+    match parse_uri(source):
+        case PyName() as name:
+            return _load_own_code(name, given)
+        case HubFile() as wanted:
+            policy = load_file(fetch(wanted), given)
+            return dataclasses.replace(
+                policy, info=dataclasses.replace(policy.info, source=str(source))
+            )
+        case Members() as members:
+            return _load_members(members, given)
+        case None:
+            pass
     if isinstance(source, (str, Path)):
         return load_file(Path(source), given)
     if isinstance(source, NetworkPolicy):
@@ -91,10 +113,37 @@ def _load(source: object, given: Given) -> NetworkPolicy:
     )
 
 
+def _load_own_code(name: PyName, given: Given) -> NetworkPolicy:
+    """The user's own object; the source of its module is part of its fingerprint."""
+    found, digest = import_object(name)
+    if isinstance(found, (str, Path)):
+        raise SettingError(f"py:{name.module}:{name.attribute} is a {type(found).__name__}")
+    _require_effect(found, given)
+    policy = _load(found, given)
+    info = policy.info
+    both = hashlib.sha256(f"{digest} {name.attribute} {info.fingerprint}".encode()).hexdigest()
+    source = f"py:{name.module}:{name.attribute}"
+    return dataclasses.replace(
+        policy, info=dataclasses.replace(info, fingerprint=both, source=source)
+    )
+
+
+def _load_members(members: Members, given: Given) -> NetworkPolicy:
+    for name in ("vecnormalize", "card", "head", "trust"):
+        if getattr(given, name) is not None:
+            raise SettingError(f"{name} has no effect on an ensemble: each member has its own")
+    loaded = tuple(_load(source, given) for source in members.sources)
+    for member in loaded:
+        require_fit(member, given.observation_shape, given.action_space)
+    return make_ensemble(loaded, is_confident=members.is_confident)
+
+
 def _require_effect(source: object, given: Given) -> None:
     """A setting that this source has no use for is an error."""
     if isinstance(source, (str, Path)):
         return  # load_file knows what kind of file it is
+    if given.trust is not None:
+        raise SettingError("trust is about code in a file; this is a live object, trusted already")
     if given.card is not None:
         raise SettingError(
             f"card belongs to a file of weights ({', '.join(SUFFIXES)}); this source says itself "

@@ -20,19 +20,19 @@ from rldistill.teachers.networks import Bounds, Networks
 from rldistill.teachers.sb3 import Saved
 from rldistill.teachers.sb3_actor import read_ars, read_deterministic, read_soft
 from rldistill.teachers.sb3_actor_critic import read_actor_critic
+from rldistill.teachers.sb3_cnn import before, take_cnn
 from rldistill.teachers.sb3_q import read_dqn, read_qrdqn
 from rldistill.teachers.settings import Settings
 from rldistill.teachers.spaces import record_of_space
 from rldistill.teachers.vecnormalize import Statistics
 from rldistill.teachers.weights import Weights
 
-SUPPORTED = "MLP policies of PPO, A2C, TRPO, DQN, QRDQN, SAC, TD3, DDPG, TQC and ARS"
+SUPPORTED = "MLP and CNN policies of PPO, A2C, TRPO, DQN, QRDQN, SAC, TD3, DDPG, TQC and ARS"
 # Where a name begins so, the network is of a kind that is not read yet.
 UNSUPPORTED = {
     r".*lstm": "a recurrent policy (RecurrentPPO)",
-    r".*features_extractor\.(cnn|linear)\.": "a CNN policy",
-    r".*features_extractor\.extractors\.": "a MultiInput policy (Dict observations)",
-    r".*features_extractor\.": "a features extractor with weights of its own",
+    r".*features_extractor\.extractors\.": "a MultiInput policy (Dict observations have no view)",
+    r".*features_extractor\.(?!cnn\.|linear\.)": "a features extractor with weights of its own",
     r".*\.running_(mean|var)$": "batch normalisation (CrossQ)",
 }
 UNSUPPORTED_MODULES = {
@@ -47,6 +47,7 @@ def build_policy(
     saved: Saved,
     statistics: Statistics | None = None,
     action_space: spaces.Space[Any] | None = None,
+    task_shape: tuple[int, ...] | None = None,
 ) -> NetworkPolicy:
     """The policy of a saved model: normaliser, networks, head and value.
 
@@ -54,6 +55,7 @@ def build_policy(
         saved: from read_zip or a live model.
         statistics: of the VecNormalize around its environment, None if there was none.
         action_space: of the task; used where the file does not tell its own.
+        task_shape: of the task's observations; for pictures whose channels are last there.
 
     Raises:
         TeacherFileError: not supported yet, or tensors that do not fit each other.
@@ -64,12 +66,15 @@ def build_policy(
     _refuse_unsupported(list(saved.tensors), settings)
     bounds, notes = _bounds(settings, action_space)
     weights = Weights(saved.tensors, saved.source)
+    extractors = take_cnn(weights, settings, task_shape)
     kind = settings.action.kind or record_of_space(action_space).kind
     if weights.names("action_net.0."):
         networks = read_ars(weights, settings, bounds, is_discrete=kind == "Discrete")
     else:
         networks = _read_networks(weights, settings, bounds, saved.variables)
     weights.finish()
+    if extractors is not None:
+        networks = before(networks, extractors)
     _check_spaces(networks, settings)
     return _assemble(saved, networks, statistics, notes)
 
@@ -83,13 +88,13 @@ def _refuse_unsupported(names: list[str], settings: Settings) -> None:
     for name in names:
         found += [text for pattern, text in UNSUPPORTED.items() if re.match(pattern, name)]
     extractor = str(settings.policy_kwargs.get("features_extractor_class") or "FlattenExtractor")
-    if "FlattenExtractor" not in extractor:
+    if "FlattenExtractor" not in extractor and "NatureCNN" not in extractor:
         found.append(f"features extractor {safe_text(extractor)}")
     if settings.observation.kind in ("Dict", "Tuple"):
         found.append(f"{settings.observation.kind} observations (MultiInputPolicy)")
     if settings.action.kind not in ("", "Box", "Discrete"):
         found.append(f"{safe_text(settings.action.kind)} actions")
-    if settings.observation.is_image:
+    if settings.observation.is_image and not any(".cnn." in name for name in names):
         found.append("pixel observations")
     if found:
         raise TeacherFileError(
@@ -139,7 +144,7 @@ def _read_networks(
 
 def _check_spaces(networks: Networks, settings: Settings) -> None:
     size, count = settings.observation.size, settings.action.count
-    if size is not None and size != networks.sizes[0]:
+    if size is not None and not networks.shape and size != networks.sizes[0]:
         raise TeacherFileError(
             f"{settings.what}: its network takes {networks.sizes[0]} numbers, "
             f"its observation space has {size}"
@@ -170,7 +175,7 @@ def _assemble(
     info = PolicyInfo(
         name=networks.algorithm,
         framework=f"stable-baselines3 {saved.version or '(version unknown)'}",
-        observation_shape=(num_inputs,),
+        observation_shape=networks.shape or (num_inputs,),
         head=networks.head,
         acting_parameters=acting,
         parameters=total,
@@ -212,7 +217,8 @@ def _value(
 def _found(networks: Networks, saved: Saved, acting: int, statistics: Statistics | None) -> str:
     """One line that says what was found."""
     gamma = saved.settings.gamma
-    arrow = " -> ".join(str(size) for size in networks.sizes)
+    seen = ("x".join(map(str, networks.shape)),) if networks.shape else ()
+    arrow = " -> ".join(map(str, (*seen, *networks.sizes)))
     line = (
         f"{networks.algorithm} (stable-baselines3 {saved.version or 'version unknown'}): {arrow} "
         f"{networks.activation}, {acting:,} acting parameters, "

@@ -15,10 +15,12 @@ from rldistill.errors import TeacherFileError
 from rldistill.teachers import hdf5
 from rldistill.teachers.archive import Archive, read_file, safe_text
 from rldistill.teachers.arrays import read_npy
-from rldistill.teachers.tensors import read_tensors
+from rldistill.teachers.script_names import is_export, is_script
+from rldistill.teachers.script_tensors import export_tensors, script_tensors
+from rldistill.teachers.tensors import read_saved, read_tensors
 
 # Files that hold weights and no architecture. What is inside decides how one is read, not its name.
-SUFFIXES = (".npz", ".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".h5", ".hdf5")
+SUFFIXES = (".npz", ".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".pt2", ".h5", ".hdf5")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -29,7 +31,7 @@ class WeightFile:
 
     Attributes:
         tensors: by name, in the file's order.
-        kind: "npz", "safetensors", "torch" or "HDF5".
+        kind: "npz", "safetensors", "torch", "TorchScript", "torch.export" or "HDF5".
         sha256: of the file.
     """
 
@@ -52,6 +54,11 @@ def read_weight_file(path: Path) -> WeightFile:
         return WeightFile(hdf5.read(path, data), "HDF5", sha256)
     if data.startswith(b"PK") and _is_npz(data, what):
         return WeightFile(_read_npz(data, what), "npz", sha256)
+    names = Archive(data, what).names if data.startswith(b"PK") else ()
+    if is_script(names):
+        return WeightFile(script_tensors(read_saved(data, what)), "TorchScript", sha256)
+    if is_export(names):
+        return WeightFile(export_tensors(Archive(data, what), what), "torch.export", sha256)
     if data[8:9] == b"{":
         return WeightFile(_read_safetensors(data, what), "safetensors", sha256)
     return WeightFile(read_tensors(data, what), "torch", sha256)

@@ -40,6 +40,9 @@ class GatherSettings:
         teacher_act: how the teacher acts.
         vecnormalize: statistics of the teacher's observation normaliser.
         card: what network the teacher's weights are of; None looks beside them.
+        head: what the outputs of an ONNX file, a script or a function mean, by name; None: what
+            the task's actions suggest.
+        trust: run code that lies in a file of TorchScript or torch.export.
         force: replace a dataset that is already there.
         minari: name under which to register the data as a Minari dataset too.
         command: recorded in the dataset.
@@ -52,6 +55,8 @@ class GatherSettings:
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
     card: Path | None = None
+    head: str | None = None
+    trust: bool = False
     force: bool = False
     minari: str | None = None
     command: str = ""
@@ -92,6 +97,8 @@ def gather(
         teacher,
         vecnormalize=settings.vecnormalize,
         card=settings.card,
+        head=settings.head,
+        trust=settings.trust,
         observation_shape=info.observation_space.shape,
         action_space=info.action_space,
         announce=None,

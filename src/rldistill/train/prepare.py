@@ -1,10 +1,8 @@
 """prepare: from what was asked to a Job that is checked; takes no environment step of training."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -19,6 +17,7 @@ from rldistill.methods.terms import align
 from rldistill.rollout.control import Controller, Randomness
 from rldistill.runs import live_object
 from rldistill.teachers.load import load_teacher, require_fit
+from rldistill.teachers.uris import name_of_source
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
 from rldistill.train.job import Job, plain_kwargs
 from rldistill.train.keeper import UNJUDGED, Keeper
@@ -229,6 +228,8 @@ def load(
         request.teacher,
         vecnormalize=request.settings.vecnormalize,
         card=request.settings.card,
+        head=request.settings.head,
+        trust=request.settings.trust,
         observation_shape=observation_shape,
         action_space=action_space,
         announce=None,
@@ -258,7 +259,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
     """recipe.toml: the same keys as a recipe given to `rldistill distill`, defaults filled in."""
     settings, task, info = request.settings, parts.task, parts.task_info
     recipe: dict[str, Any] = {
-        "teacher": name_of(request.teacher),
+        "teacher": name_of_source(request.teacher),
         "student": parts.student.text,
         "method": settings.row.name,
         "steps": settings.total_steps,
@@ -268,6 +269,8 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "device": settings.device,
         "vecnormalize": None if settings.vecnormalize is None else str(settings.vecnormalize),
         "card": None if settings.card is None else str(settings.card),
+        "head": settings.head,
+        "trust": settings.trust or None,
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
         "fit_critic": settings.fit_critic,
@@ -289,12 +292,3 @@ def kwargs_for_toml(kwargs: Mapping[str, Any]) -> dict[str, Any] | str:
     plain = plain_kwargs(kwargs)
     text = json.dumps(plain)
     return text if "null" in text else plain
-
-
-def name_of(teacher: object) -> str | None:
-    """The path of a teacher, or what stands for a live object."""
-    if teacher is None:
-        return None
-    if isinstance(teacher, (str, os.PathLike)):
-        return str(Path(teacher))
-    return live_object(type(teacher).__name__)

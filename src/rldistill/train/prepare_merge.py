@@ -19,12 +19,13 @@ from rldistill.rollout.control import Controller, Randomness
 from rldistill.runs import RunFolder, default_run_path, live_object
 from rldistill.students.multitask import TaskPart, TaskView, make_multitask_student
 from rldistill.teachers.load import load_teacher
+from rldistill.teachers.uris import name_of_source
 from rldistill.train.keeper import Keeper
 from rldistill.train.learning import Storage, make_memory
 from rldistill.train.merge import MergePlan, Merging, merging
 from rldistill.train.merge_job import MergedTask, MergeLearner
 from rldistill.train.merge_settings import MergeRequest, MergeSettings
-from rldistill.train.prepare import kwargs_for_toml, name_of
+from rldistill.train.prepare import kwargs_for_toml
 from rldistill.train.request import choose_device, choose_threads
 
 
@@ -238,7 +239,7 @@ def make_recipe(
     settings = request.settings
     recipe: dict[str, Any] = {
         "command": "merge",
-        "teachers": [name_of(teacher) for teacher, _ in request.pairs],
+        "teachers": [name_of_source(teacher) for teacher, _ in request.pairs],
         "tasks": [spec.id or live_object(info.id) for spec, info in zip(specs, infos, strict=True)],
         "env_kwargs": [kwargs_for_toml(spec.env_kwargs) for spec in specs],
         "student": request.student,

@@ -40,6 +40,9 @@ class Settings:
         student_act: how the student acts when it is judged.
         vecnormalize: statistics of the teacher's observation normaliser.
         card: what network the teacher's weights are of; None looks beside them.
+        head: what the outputs of an ONNX file, a script or a function mean, by name; None: what
+            the task's actions suggest.
+        trust: run code that lies in a file of TorchScript or torch.export.
         fit_critic: environment steps of the teacher from which its value is learnt first, for rows
             that need one of a teacher that has none in raw reward; None: it must have one.
         data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
@@ -64,6 +67,8 @@ class Settings:
     student_act: Acting = Acting()
     vecnormalize: Path | None = None
     card: Path | None = None
+    head: str | None = None
+    trust: bool = False
     fit_critic: int | None = None
     data: str | Path | None = None
     force: bool = False

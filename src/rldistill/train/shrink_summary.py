@@ -124,11 +124,22 @@ def sure_that_smaller_fails(summary: Mapping[str, Any]) -> str:
         "holds": "holds",
     }
     word = words.get(smaller["verdict"], "has no verdict")
-    return (
+    told = (
         f"{line}\nsmaller   {smaller['name']}, the next one: {smaller['parameters']:,} parameters, "
         f"{word}: fraction {share_text(smaller)} after {smaller['updates']:,} updates on "
         f"{smaller['states']:,} states"
     )
+    open_ones = [
+        f"{point['name']} {share_text(point)}"
+        for point in summary["frontier"]
+        if point["kind"] == "rung"
+        and point["verdict"] == "unsure"
+        and point["parameters"] < best["parameters"]
+        and point["name"] != smaller["name"]
+    ]
+    if open_ones:
+        told += f"\nunsettled {', '.join(open_ones)}: also smaller, and not shown to fail"
+    return told
 
 
 def share_text(point: Mapping[str, Any]) -> str:
