@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import gymnasium
 import numpy as np
@@ -82,7 +82,7 @@ def is_minatar(task_id: str) -> bool:
 class MinAtarGame(gymnasium.Env[Array, Any]):
     """One game: what it shows is 10 x 10 x channels of 0 and 1, in uint8, channels last."""
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
     render_mode = "rgb_array"
 
     def __init__(self, task_id: str, settings: MinAtarSettings, limit: int) -> None:
