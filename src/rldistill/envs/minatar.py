@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import gymnasium
 import numpy as np
@@ -82,7 +82,6 @@ def is_minatar(task_id: str) -> bool:
 class MinAtarGame(gymnasium.Env[Array, Any]):
     """One game: what it shows is 10 x 10 x channels of 0 and 1, in uint8, channels last."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
     render_mode = "rgb_array"
 
     def __init__(self, task_id: str, settings: MinAtarSettings, limit: int) -> None:
@@ -95,6 +94,7 @@ class MinAtarGame(gymnasium.Env[Array, Any]):
         minimal = self._game.minimal_action_set() if version == "1" else range(6)
         self._actions = [int(action) for action in minimal]
         self._limit, self._length = limit, 0
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
         # Dimensions of the state are the same for every state of one game.
         shape = tuple(int(size) for size in self._game.state_shape())
         self.observation_space = spaces.Box(0, 1, shape, np.uint8)
