@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drawn_env import SIZE, Drawn, register_drawn
 
+from rldistill.envs.backends import make
 from rldistill.envs.rendered import off_screen, open_rendered
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import EnvironmentFailure, TaskError
@@ -109,3 +110,22 @@ def test_the_camera_goes_with_the_body() -> None:
         after = env.draw()
     skin = [(np.abs(x.astype(int) - [200, 150, 90]).sum(-1) < 90).sum() for x in (before, after)]
     assert skin[1] > 0.5 * skin[0] > 50
+
+
+@pytest.mark.parametrize(
+    ("task", "package", "size"),
+    [
+        (TaskSpec(id="MinAtar/Breakout-v1", backend="minatar"), "minatar", (240, 240, 3)),
+        (TaskSpec(id="ALE/Pong-v5", backend="ale"), "ale_py", (210, 160, 3)),
+    ],
+)
+def test_games_of_other_backends_are_drawn_as_they_are_played(
+    task: TaskSpec, package: str, size: tuple[int, int, int]
+) -> None:
+    """What policies see is what the backend of training shows, and the picture has colours."""
+    pytest.importorskip(package)
+    with open_rendered(task) as env, make(task, 1, 3) as played:
+        assert np.array_equal(env.reset(3), played.reset(3))
+        picture = env.draw()
+        assert picture.shape == size
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 2

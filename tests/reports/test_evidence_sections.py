@@ -280,6 +280,11 @@ def test_no_code_is_taken_from_a_run_folder(tmp_path: Path) -> None:
         task_of(saved(tmp_path / "four", FOLLOW | {"id": "evil:Task-v0"}))
 
 
+@pytest.mark.parametrize("backend", ["ale", "minatar", "envpool", "gymnasium"])
+def test_a_task_is_played_again_on_the_backend_of_the_run(tmp_path: Path, backend: str) -> None:
+    assert task_of(saved(tmp_path, FOLLOW | {"backend": backend})).backend == backend
+
+
 def test_both_act_again_as_the_run_says() -> None:
     """Also with a share of random actions, which is not dropped."""
     assert acting_of("mode:0.25") == Acting(mode=True, epsilon=0.25)

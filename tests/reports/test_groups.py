@@ -103,7 +103,7 @@ def test_several_runs_have_all_sections(runs: list[RunRecord]) -> None:
 
 def test_every_axis_has_a_title(runs: list[RunRecord]) -> None:
     charts = [chart for section in several_sections(runs) for chart in section.charts]
-    assert len(charts) == 5
+    assert len(charts) == 6
     for chart in charts:
         for axes in chart.figure.axes:
             assert axes.get_xlabel()

@@ -113,6 +113,23 @@ def test_a_click_sorts_and_a_second_one_turns_it_round(opened: Any, several: Pat
             assert values[-1] == "-"
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_name_of_a_run_stays_in_sight(opened: Any, several: Path, width: int) -> None:
+    """Also at the right end of the table of all runs, which is wider than the window."""
+    with opened(several, width) as page:
+        moved = page.evaluate(
+            """() => {
+                const box = document.querySelector("[data-interactive] .scroll");
+                box.scrollLeft = 1e6;
+                const name = box.querySelector("tbody th").getBoundingClientRect();
+                return [box.scrollLeft, name.left - box.getBoundingClientRect().left, name.width];
+            }"""
+        )
+    assert moved[0] > 50
+    assert 0 <= moved[1] < 3
+    assert moved[2] < 0.6 * width
+
+
 def test_sorting_by_keyboard(opened: Any, several: Path) -> None:
     with opened(several) as page:
         page.locator("[data-interactive] th button").first.focus()

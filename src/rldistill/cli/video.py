@@ -33,7 +33,8 @@ class Flags:
     against: Annotated[Path, option("TEACHER")]
     """The teacher: a file or a run folder too; shown on the left."""
     task: Annotated[str, option("ID")]
-    """Environment id, for example LunarLander-v3. gymnasium steps it: envpool cannot draw."""
+    """Environment id, for example LunarLander-v3. Atari and MinAtar are played as they were in
+    training; gymnasium steps the others: envpool cannot draw."""
     out: Annotated[Path, option("FILE.mp4")]
     """The file to write."""
     seed: Annotated[int, option("N"), whole_number("--seed")] = 0

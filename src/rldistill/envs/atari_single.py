@@ -29,6 +29,8 @@ class AtariGame(gymnasium.Env[Array, Any]):
         max_steps: steps after which an episode is cut; None: MAX_FRAMES emulated frames alone.
     """
 
+    render_mode = "rgb_array"
+
     def __init__(self, task: AtariTask, max_steps: int | None) -> None:
         self._task, self._settings = task, task.settings
         self._max_steps = max_steps or MAX_FRAMES
@@ -45,6 +47,8 @@ class AtariGame(gymnasium.Env[Array, Any]):
         self._stack = np.zeros(shape, np.uint8)
         self._steps = self._elapsed = self._lives = 0
         self._lost_life = False
+        skip = float(np.mean(self._settings.frameskip))
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": max(1, round(60 / skip))}
         self.observation_space = spaces.Box(0, 255, shape, np.uint8)
         self.action_space = spaces.Discrete(len(self._actions))
 
@@ -97,6 +101,10 @@ class AtariGame(gymnasium.Env[Array, Any]):
                     "were to be replayed: they are of another task or another version of it"
                 )
         return self._stack.copy()
+
+    def render(self) -> Any:
+        """The screen in colours, as players see it: height x width x 3, uint8."""
+        return self._emulator.getScreenRGB()
 
     def close(self) -> None:
         """Nothing to close."""

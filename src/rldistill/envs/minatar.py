@@ -32,6 +32,15 @@ GAMES = {
 }
 IDS = tuple(f"MinAtar/{game}-v{version}" for version in (1, 0) for game in GAMES)
 _SIDE = 10
+_PIXELS = 24  # of a side of a cell that is drawn
+# Told apart by the colour-blind too (Okabe and Ito 2008), and then two shades of grey.
+_COLOURS = np.array(
+    [
+        (0, 114, 178), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
+        (213, 94, 0), (204, 121, 167), (255, 255, 255), (150, 150, 150), (90, 90, 90),
+    ],
+    np.uint8,
+)  # fmt: skip
 
 
 @final
@@ -73,6 +82,8 @@ def is_minatar(task_id: str) -> bool:
 class MinAtarGame(gymnasium.Env[Array, Any]):
     """One game: what it shows is 10 x 10 x channels of 0 and 1, in uint8, channels last."""
 
+    render_mode = "rgb_array"
+
     def __init__(self, task_id: str, settings: MinAtarSettings, limit: int) -> None:
         name, _, version = task_id.removeprefix("MinAtar/").rpartition("-v")
         with _without_remarks():
@@ -83,6 +94,7 @@ class MinAtarGame(gymnasium.Env[Array, Any]):
         minimal = self._game.minimal_action_set() if version == "1" else range(6)
         self._actions = [int(action) for action in minimal]
         self._limit, self._length = limit, 0
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
         # Dimensions of the state are the same for every state of one game.
         shape = tuple(int(size) for size in self._game.state_shape())
         self.observation_space = spaces.Box(0, 1, shape, np.uint8)
@@ -103,6 +115,14 @@ class MinAtarGame(gymnasium.Env[Array, Any]):
         reward, over = self._game.act(self._actions[action])
         self._length += 1
         return self._game.state().view(np.uint8), reward, over, self._length >= self._limit, {}
+
+    def render(self) -> Any:
+        """The cells, a colour for each channel, the last channel on top: 240 x 240 x 3, uint8."""
+        picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+        state = self._game.state()
+        for channel in range(state.shape[2]):
+            picture[state[:, :, channel].astype(bool)] = _COLOURS[channel]
+        return picture.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
 
 
 @final

@@ -12,7 +12,9 @@ import gymnasium
 import numpy as np
 
 from rldistill.envs.actions import action_writer
+from rldistill.envs.atari import is_atari, scored, single_game
 from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.minatar import build_minatar, is_minatar
 from rldistill.envs.naming import task_names
 from rldistill.envs.observations import ObservationReader
 from rldistill.envs.spec import TaskInfo, TaskSpec
@@ -124,6 +126,8 @@ def open_rendered(task: TaskSpec) -> RenderedEnv:
         )
     for module in task.imports:
         import_user_module(module)
+    if (own := _of_its_own(task)) is not None:
+        return own
     asked = task
     if task.factory is None:
         kwargs = {**task.env_kwargs, "render_mode": MODE}
@@ -143,6 +147,19 @@ def open_rendered(task: TaskSpec) -> RenderedEnv:
         )
     _follow_body(env, task)
     return RenderedEnv(env, limit, task)
+
+
+def _of_its_own(task: TaskSpec) -> RenderedEnv | None:
+    """Atari and MinAtar as they are played, which gymnasium does not have; None for others."""
+    if task.is_live or task.wrapper is not None:
+        return None
+    if is_minatar(task.id) and task.backend in ("auto", "minatar"):
+        game, limit, _ = build_minatar(task)
+        return RenderedEnv(game, limit, task)
+    if is_atari(task.id) and task.backend in ("auto", "ale"):
+        screen, limit, _ = single_game(scored(task))
+        return RenderedEnv(screen, limit, task)
+    return None
 
 
 def _follow_body(env: gymnasium.Env[Any, Any], task: TaskSpec) -> None:

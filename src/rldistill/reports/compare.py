@@ -16,7 +16,7 @@ from rldistill.evaluation.evidence import STUDENT, RunEvidence
 from rldistill.maths import comparison
 from rldistill.maths.comparison import PairedDifference
 from rldistill.maths.stats import Estimate, FloatArray, fraction
-from rldistill.reports.evidence_sections import read_evidence
+from rldistill.reports.evidence_sections import NO_EVIDENCE, read_evidence
 from rldistill.reports.record import RunRecord, read_run
 from rldistill.runs import RunFolder
 
@@ -131,6 +131,11 @@ def open_side(folder: RunFolder) -> Contestant:
     run = read_run(folder, with_curve=False)
     evidence, trouble = read_evidence(folder)
     if evidence is None:
+        if trouble == NO_EVIDENCE:
+            trouble = (
+                "it kept no evidence (it is older, was cut off, or learnt from data alone); distil "
+                "it again, or continue it with rldistill distill --resume if it was cut off"
+            )
         raise SettingError(f"{run.name} cannot be compared: {trouble}")
     return Contestant(run, evidence)
 

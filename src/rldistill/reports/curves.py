@@ -15,12 +15,13 @@ MOST_POINTS = 200  # of one curve
 NAMED_RUNS = 12  # up to so many the legend names each
 X_AXES = {
     "env_steps": ("environment steps of training", "env steps"),
+    "samples": ("samples learnt from, repeats counted", "samples"),
     "train_seconds": ("seconds of collecting and learning", "s"),
 }
 
 
 def curves_section(runs: Sequence[RunRecord]) -> Section | None:
-    """Curves overlaid, against environment steps and seconds; None where no run was tested.
+    """Curves overlaid, against env steps, samples and seconds; None where no run was tested.
 
     Runs of one task are drawn by their return, runs of several by their fraction.
     """

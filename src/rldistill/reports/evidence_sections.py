@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rldistill.core import Acting
-from rldistill.envs.spec import TaskSpec
+from rldistill.envs.spec import BACKENDS, TaskSpec
 from rldistill.errors import RunFolderError, SettingError
 from rldistill.evaluation.evaluate import EvaluationSettings
 from rldistill.evaluation.evidence import RunEvidence
@@ -95,7 +95,7 @@ def task_of(record: RunRecord) -> TaskSpec:
     backend = task.get("backend")
     return TaskSpec(
         id=record.task,
-        backend=backend if backend in ("envpool", "gymnasium") else "auto",
+        backend=backend if backend in BACKENDS else "auto",
         env_kwargs=kwargs if isinstance(kwargs, dict) else {},
     )
 

@@ -25,7 +25,7 @@ def film_section(made: Film, *, embed: bool = True) -> Section:
         media_type="video/mp4",
         data=made.path.read_bytes() if embed else None,
         beside=None if embed else made.path.name,
-        caption=f"{made.sentence()} One start, which nobody chose; gymnasium steps it.",
+        caption=f"{made.sentence()} One start, which nobody chose.",
     )
     moments = tuple(
         Media(
