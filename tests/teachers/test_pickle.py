@@ -183,6 +183,6 @@ def test_no_other_file_of_the_package_unpickles():
         text=True,
     ).stdout
     lines = [line for line in found.splitlines() if not line.startswith(pickle.__file__)]
-    assert not [
-        line for line in lines if '"""' not in line and "torch.load(weights_only=True)" not in line
-    ]
+    # An exception's name reads nothing.
+    harmless = ('"""', "torch.load(weights_only=True)", ":from pickle import PicklingError")
+    assert not [line for line in lines if not any(words in line for words in harmless)]

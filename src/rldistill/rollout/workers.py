@@ -2,11 +2,12 @@
 
 import multiprocessing
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
+from pickle import PicklingError
 from typing import Protocol, TypeVar, final
 
 import torch
@@ -90,8 +91,8 @@ def require_picklable(item: object) -> None:
         SettingError: it cannot.
     """
     try:
-        pickle.dumps(item)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        ForkingPickler.dumps(item)
+    except (PicklingError, AttributeError, TypeError) as error:
         raise SettingError(
             f"this cannot be sent to other processes: {error}; define functions and classes at the "
             "top of a module that can be imported, or stay in this process (workers=1)"
