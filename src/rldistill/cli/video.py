@@ -43,6 +43,8 @@ class Flags:
     """Length of the video at most; longer episodes are cut. Default: 20."""
     vecnormalize: Annotated[Path | None, option("PATH")] = None
     """VecNormalize statistics of the teacher. Default: the file beside it, if there is one."""
+    card: Annotated[Path | None, option("FILE")] = None
+    """Card of a TEACHER that is a file of weights (docs/cards.md). Default: NAME.toml beside it."""
     teacher_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--teacher-act")] = "mode"
     """How the teacher acts: its likeliest action, or a sampled one. Default: mode."""
     student_act: Annotated[str, option("mode|sample[:EPSILON]"), acting("--student-act")] = "mode"
@@ -69,6 +71,7 @@ def run(arguments: list[str]) -> int:
         student_act=Acting.parse(flags.student_act),
         teacher_act=Acting.parse(flags.teacher_act),
         vecnormalize=flags.vecnormalize,
+        card=flags.card,
     )
     task = flags.environment.task(flags.task)
     made = film(flags.student, flags.against, task, flags.out, settings)

@@ -28,7 +28,7 @@ def remeasure(
         student: a run folder, a file or a live object.
         teacher: the same.
         task: as in distill.
-        settings: of these seed, num_envs, vecnormalize, floor and how the two act are used.
+        settings: of these seed, num_envs, vecnormalize, card, floor and how the two act are used.
 
     Raises:
         RldistillError: a file cannot be read, or a policy does not fit the task.
@@ -41,6 +41,7 @@ def remeasure(
     large = load_teacher(
         teacher,
         vecnormalize=settings.vecnormalize,
+        card=settings.card,
         observation_shape=shape,
         action_space=actions,
         announce=None,

@@ -54,6 +54,7 @@ def remake_evidence(
         student_act=acting_of(record.student.get("student_act")),
         teacher_act=acting_of(record.recipe.get("teacher_act")),
         vecnormalize=vecnormalize,
+        card=card_of(record) if str(teacher) == record.recipe.get("teacher") else None,
     )
     spec = task_of(record) if task is None else task
     return remeasure(str(record.root), str(teacher), spec, settings)
@@ -69,6 +70,12 @@ def acting_of(said: object) -> Acting:
     ('sample:0.05', 'mode')
     """
     return Acting() if said is None else Acting.parse(str(said), "how the run says that it acted")
+
+
+def card_of(record: RunRecord) -> Path | None:
+    """The card of the teacher's weights, where the run was given one: plain TOML, never code."""
+    said = record.recipe.get("card")
+    return Path(said) if isinstance(said, str) and said else None
 
 
 def task_of(record: RunRecord) -> TaskSpec:

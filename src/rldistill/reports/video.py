@@ -36,6 +36,7 @@ class VideoSettings:
         most_bytes: of the file.
         student_act, teacher_act: how the two act.
         vecnormalize: statistics of the teacher's observation normaliser.
+        card: what network the teacher's weights are of; None looks beside them.
     """
 
     seed: int = 0
@@ -44,6 +45,7 @@ class VideoSettings:
     student_act: Acting = Acting()
     teacher_act: Acting = Acting()
     vecnormalize: Path | None = None
+    card: Path | None = None
 
     def __post_init__(self) -> None:
         Acting.require(self.teacher_act, "teacher_act")
@@ -134,8 +136,8 @@ def film(
         stack.enter_context(off_screen())
         stack.enter_context(one_thread())
         left, right = (stack.enter_context(open_rendered(spec)) for _ in range(2))
-        ours = _load(teacher, left, settings.vecnormalize)
-        small = _load(student, right, None)
+        ours = _load(teacher, left, settings)
+        small = _load(student, right, VideoSettings())
         require_acting(ours, settings.teacher_act, "teacher_act")
         require_acting(small, settings.student_act, "student_act")
         players = (
@@ -164,10 +166,11 @@ def film(
         )
 
 
-def _load(source: Any, env: RenderedEnv, vecnormalize: Path | None) -> NetworkPolicy:
+def _load(source: Any, env: RenderedEnv, settings: VideoSettings) -> NetworkPolicy:
     return load_teacher(
         source,
-        vecnormalize=vecnormalize,
+        vecnormalize=settings.vecnormalize,
+        card=settings.card,
         observation_shape=env.info.observation_space.shape,
         action_space=env.info.action_space,
         announce=None,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import RldistillError
-from rldistill.reports.evidence_sections import acting_of, task_of
+from rldistill.reports.evidence_sections import acting_of, card_of, task_of
 from rldistill.reports.film_section import TITLE, film_section
 from rldistill.reports.record import RunRecord, plain_text
 from rldistill.reports.section import Section
@@ -36,11 +36,7 @@ def video_section(
 def _filmed(
     run: RunRecord, teacher: Path | None, task: TaskSpec | None, vecnormalize: Path | None
 ) -> Section:
-    settings = VideoSettings(
-        student_act=acting_of(run.student.get("student_act")),
-        teacher_act=acting_of(run.recipe.get("teacher_act")),
-        vecnormalize=vecnormalize or _path(run.recipe.get("vecnormalize")),
-    )
+    settings = film_settings(run, teacher, vecnormalize)
     spec = task_of(run) if task is None else task
     source = teacher or _path(run.recipe.get("teacher"))
     if source is None:
@@ -48,6 +44,16 @@ def _filmed(
     with tempfile.TemporaryDirectory(prefix="rldistill-report-") as folder:
         made = film(str(run.root), str(source), spec, Path(folder) / "both.mp4", settings)
         return film_section(made)
+
+
+def film_settings(run: RunRecord, teacher: Path | None, vecnormalize: Path | None) -> VideoSettings:
+    """How a run is filmed: its policies act as they did; another teacher has its own card."""
+    return VideoSettings(
+        student_act=acting_of(run.student.get("student_act")),
+        teacher_act=acting_of(run.recipe.get("teacher_act")),
+        vecnormalize=vecnormalize or _path(run.recipe.get("vecnormalize")),
+        card=card_of(run) if teacher is None else None,
+    )
 
 
 def _path(said: object) -> Path | None:
