@@ -26,7 +26,7 @@ class NoisyArena:
         return self.seed
 
     def play(self, actor: Any, seed: int) -> Round:
-        actions = actor(np.zeros((self.num_envs, 1), np.float32))
+        actions = actor(np.zeros((self.num_envs, 1), np.float32), np.zeros(self.num_envs, bool))
         values, counts = np.unique(actions, return_counts=True)
         self.played.append((seed, dict(zip(values.tolist(), counts.tolist(), strict=True))))
         generator = np.random.default_rng([seed, len(self.played)])
@@ -37,7 +37,7 @@ class NoisyArena:
 def fixed(policy: Any, seed: int) -> Any:
     """The actor of a number: it always acts by it."""
     del seed
-    return lambda observations: np.full(len(observations), float(policy))
+    return lambda observations, starts: np.full(len(observations), float(policy))
 
 
 def found(arena: NoisyArena, values: list[float]) -> Any:
@@ -97,7 +97,7 @@ def test_students_that_share_a_round_act_for_themselves() -> None:
 
     def actor_of(policy: Policy, seed: int) -> Any:
         del seed
-        return lambda observations: policy.predict(observations)[0]
+        return lambda observations, starts: policy.predict(observations)[0]
 
     with arena:
         halving = halve(arena, students, actor_of)

@@ -35,7 +35,7 @@ class ScriptedArena:
 
     def play(self, actor: Any, seed: int, keep: bool = False) -> Round:
         # Right of its threshold of 0 the teacher says 1; the student's threshold is 2: always 0.
-        actions = set(actor(np.ones((64, 2), np.float32)).tolist())
+        actions = set(actor(np.ones((64, 2), np.float32), np.zeros(64, bool)).tolist())
         who = "random" if len(actions) > 1 else "teacher" if actions == {1} else "student"
         self.played.append((who, seed))
         returns = np.asarray(self.draws[who](self.generator, 64), np.float64)

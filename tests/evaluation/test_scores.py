@@ -30,6 +30,7 @@ from rldistill.evaluation.scores import (
 CPU = torch.device("cpu")
 NUM_ENVS = 14
 RANDOM = random_actor(spaces.Discrete(3), 0)
+NO_STARTS = np.zeros(300, bool)
 LARGEST_SEED = 2**31 - 1
 seeds = st.integers(0, 2**63 - 1)
 
@@ -90,8 +91,10 @@ def test_an_action_that_is_nan_is_refused():
 def test_a_policy_actor_acts_by_mode_or_by_sampling():
     even = policy(lambda x: torch.zeros(len(x), 3), CategoricalHead(3))
     states = np.zeros((300, 4), np.float32)
-    assert set(policy_actor(even, Acting(), CPU, 0)(states)) == {0}
-    sampling = [policy_actor(even, Acting(mode=False), CPU, seed)(states) for seed in (0, 0, 1)]
+    assert set(policy_actor(even, Acting(), CPU, 0)(states, NO_STARTS)) == {0}
+    sampling = [
+        policy_actor(even, Acting(mode=False), CPU, seed)(states, NO_STARTS) for seed in (0, 0, 1)
+    ]
     assert set(sampling[0]) == {0, 1, 2}
     assert (sampling[0] == sampling[1]).all()
     assert (sampling[0] != sampling[2]).any()
@@ -99,7 +102,7 @@ def test_a_policy_actor_acts_by_mode_or_by_sampling():
 
 def test_the_random_actor_is_uniform_and_follows_its_seed():
     states = np.zeros((3000, 4), np.float32)
-    first, same = (random_actor(spaces.Discrete(3), 5)(states) for _ in range(2))
+    first, same = (random_actor(spaces.Discrete(3), 5)(states, NO_STARTS) for _ in range(2))
     assert (first == same).all()
     assert np.bincount(first).min() > 900  # 1000 each, standard deviation 26
 

@@ -22,7 +22,7 @@ def test_every_state_knows_the_return_that_followed() -> None:
         observations = recorder.reset(7)  # seeds 7, 8, 9: lengths 1, 2, 3
         actor = actor_of(ALWAYS_TWO, 0)
         for _ in range(3):
-            observations = recorder.step(actor(observations)).observations
+            observations = recorder.step(actor(observations, np.zeros(3, bool))).observations
         played = recorder.played()
     assert played.returns.tolist() == [1.0, 3.0, 6.0]
     found = sorted(zip(played.episode.tolist(), played.returns_to_go.tolist(), strict=True))

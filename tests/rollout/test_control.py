@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 HEAD = CategoricalHead(3)
 NUM_ENVS = 30_000
 STATES = torch.zeros(NUM_ENVS, 4)
+NO_STARTS = torch.zeros(len(STATES), dtype=torch.bool)
 # Samples are made once with a fixed seed: a test either always passes or never.
 SMALLEST_P = 1e-3
 
@@ -35,7 +36,7 @@ def controller(control: Control, seed: int = 0) -> Controller:
 
 def shares(control: Control, round_index: int = 0) -> list[int]:
     """How often each action was taken in NUM_ENVS states."""
-    actions, _ = controller(control).act(STATES, round_index)
+    actions, _ = controller(control).act(STATES, NO_STARTS, round_index)
     assert actions.dtype == np.int64
     return np.bincount(actions, minlength=3).tolist()
 
@@ -97,7 +98,7 @@ def test_only_policies_that_may_act_are_asked(row):
     for round_index in (0, 1, 40):
         share = row.control.teacher_share.at(round_index)
         actor = controller(row.control)
-        _, raw = actor.act(STATES, round_index)
+        _, raw = actor.act(STATES, NO_STARTS, round_index)
         assert num_asked(actor.teacher) == (NUM_ENVS if share > 0 else 0)
         assert num_asked(actor.student) == (NUM_ENVS if share < 1 else 0)
         assert (raw is None) == (share == 0)
@@ -105,12 +106,12 @@ def test_only_policies_that_may_act_are_asked(row):
 
 def test_uniform_asks_nobody():
     actor = controller(UNIFORM)
-    assert actor.act(STATES, 0)[1] is None
+    assert actor.act(STATES, NO_STARTS, 0)[1] is None
     assert num_asked(actor.teacher) == num_asked(actor.student) == 0
 
 
 def test_the_raw_outputs_are_those_of_the_teacher_whoever_acted():
-    _, raw = controller(by_mode(0.5, 0.3)).act(STATES[:5], 0)
+    _, raw = controller(by_mode(0.5, 0.3)).act(STATES[:5], NO_STARTS[:5], 0)
     assert torch.equal(raw, torch.tensor([[9.0, 0.0, 0.0]] * 5))
 
 
@@ -118,7 +119,7 @@ def test_the_teacher_acts_as_it_is_told():
     actor = controller(TEACHER)
     actor.teacher = always([0.0, 0.0, -torch.inf], HEAD)
     actor.teacher_act = Acting(mode=False)
-    actions, _ = actor.act(STATES, 0)
+    actions, _ = actor.act(STATES, NO_STARTS, 0)
     assert has_shares(np.bincount(actions, minlength=3).tolist(), [0.5, 0.5, 0])
 
 
@@ -131,7 +132,7 @@ def test_continuous_actions_are_chosen_whole():
         student=always([2.0, 2.0], head),
         action_space=spaces.Box(np.float32([3, 3]), np.float32([4, 4])),
     )
-    actions, _ = actor.act(STATES, 0)
+    actions, _ = actor.act(STATES, NO_STARTS, 0)
     assert actions.dtype == np.float32
     assert actions.shape == (NUM_ENVS, 2)
     whose = np.floor(actions).astype(int)
@@ -142,7 +143,9 @@ def test_continuous_actions_are_chosen_whole():
 
 def test_the_same_seed_acts_the_same_and_another_differently():
     control = Control(teacher_share=Constant(0.5), epsilon=0.3)
-    first, same, other = (controller(control, seed).act(STATES, 0)[0] for seed in (1, 1, 2))
+    first, same, other = (
+        controller(control, seed).act(STATES, NO_STARTS, 0)[0] for seed in (1, 1, 2)
+    )
     assert (first == same).all()
     assert (first != other).any()
 
@@ -172,6 +175,6 @@ def test_whoever_the_learner_names_acts_in_the_students_place():
     chosen = [always([0.0, 0.0, 9.0], HEAD), always([9.0, 0.0, 0.0], HEAD)]
     own = controller(by_mode(0.0))
     own.acting = lambda: chosen.pop()
-    assert set(own.act(STATES, 0)[0]) == {0}
-    assert set(own.act(STATES, 0)[0]) == {2}
+    assert set(own.act(STATES, NO_STARTS, 0)[0]) == {0}
+    assert set(own.act(STATES, NO_STARTS, 0)[0]) == {2}
     assert not chosen

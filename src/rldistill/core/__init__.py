@@ -30,13 +30,15 @@ from rldistill.core.heads import (
     head_from_json,
     head_to_json,
 )
-from rldistill.core.policies import NetworkPolicy, Policy, PolicyInfo
-from rldistill.core.trajectory import Trajectory
+from rldistill.core.policies import NetworkPolicy, Policy, PolicyInfo, require_memoryless
+from rldistill.core.recurrent import Recurrent, State, Unrolled, restarted
+from rldistill.core.trajectory import Carried, Trajectory
 
 __all__ = [
     "ACTING",
     "DETERMINISTIC_STD",
     "Acting",
+    "Carried",
     "Categorical",
     "CategoricalHead",
     "Deterministic",
@@ -49,10 +51,15 @@ __all__ = [
     "Policy",
     "PolicyInfo",
     "QValueHead",
+    "Recurrent",
     "SquashedGaussian",
     "SquashedGaussianHead",
+    "State",
     "Trajectory",
+    "Unrolled",
     "head_for",
     "head_from_json",
     "head_to_json",
+    "require_memoryless",
+    "restarted",
 ]

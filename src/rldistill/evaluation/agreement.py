@@ -1,17 +1,20 @@
 """Agreement: how alike teacher and student act on the same states."""
 
 from dataclasses import asdict, dataclass
-from typing import final
+from typing import Any, Self, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rldistill.core import Categorical, CategoricalHead, Distribution, Head, Policy, QValueHead
+from rldistill.core.recurrent import lanes
 from rldistill.errors import ShapeError
 from rldistill.maths import categorical
 from rldistill.methods.catalogue import GAP
 from rldistill.methods.terms import continuous_loss, mean_action_gap
 
+Array = np.ndarray[Any, Any]
 # Two continuous actions agree in a component when they differ by less than this share of its range.
 CLOSE = 0.05
 BATCH = 8192
@@ -89,29 +92,51 @@ class Comparison:
         return Agreement(float(self.same.mean()), kl, len(self.same))
 
 
-def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreement:
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """Where each of N states lies in its episode, for policies that remember what they saw.
+
+    Attributes:
+        episodes: [N] int64, its episode, from 0.
+        steps: [N] int64, steps before it; every step of an episode up to its last is there.
+    """
+
+    episodes: Array
+    steps: Array
+
+    @classmethod
+    def of_episode(cls, length: int) -> Self:
+        """Of the states of one episode, in order."""
+        return cls(np.zeros(length, np.int64), np.arange(length))
+
+
+def agreement(
+    teacher: Policy, student: Policy, observations: Tensor, order: Order | None = None
+) -> Agreement:
     """Compare two policies on observations [N, ...], acting by mode.
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
+        TaskError: a policy is recurrent, and the order is not known.
     """
-    return compare(teacher, student, observations).summary()
+    return compare(teacher, student, observations, order).summary()
 
 
 @torch.no_grad()
-def compare(teacher: Policy, student: Policy, observations: Tensor) -> Comparison:
+def compare(
+    teacher: Policy, student: Policy, observations: Tensor, order: Order | None = None
+) -> Comparison:
     """What agreement() is the mean of, for each of the observations [N, ...].
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
+        TaskError: a policy is recurrent, and the order is not known.
     """
     if len(observations) == 0:
         raise ShapeError("agreement: no states to compare on")
     heads = (teacher.info.head, student.info.head)
-    raw = [
-        torch.cat([policy.raw(part) for part in observations.split(BATCH)])
-        for policy in (teacher, student)
-    ]
+    raw = [outputs_of(policy, observations, order) for policy in (teacher, student)]
     ours, theirs = (head(out) for head, out in zip(heads, raw, strict=True))
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):
         if heads[0].num_outputs != heads[1].num_outputs:
@@ -124,6 +149,29 @@ def compare(teacher: Policy, student: Policy, observations: Tensor) -> Compariso
     alike = type(ours) is type(theirs)
     kl = continuous_loss("kl", heads[0], ours, theirs).double() if alike else None
     return Comparison(raw[0], raw[1], same, kl, (1.0, 1.0))
+
+
+@torch.no_grad()
+def outputs_of(policy: Policy, observations: Tensor, order: Order | None = None) -> Tensor:
+    """A policy's raw outputs [N, outputs] for observations [N, ...].
+
+    One that remembers sees every episode from its start on, all of them side by side.
+
+    Raises:
+        TaskError: it is recurrent, and the order is not known.
+    """
+    if order is None or not policy.info.is_recurrent:
+        return torch.cat([policy.raw(part) for part in observations.split(BATCH)])
+    state = policy.initial_state(int(order.episodes.max()) + 1)
+    raw = torch.zeros((len(observations), policy.info.head.num_outputs), device=observations.device)
+    by_step = np.argsort(order.steps, kind="stable")
+    for rows in np.split(by_step, np.cumsum(np.bincount(order.steps))[:-1]):
+        who = torch.from_numpy(order.episodes[rows]).to(observations.device)
+        index = torch.from_numpy(rows).to(observations.device)
+        raw[index], after = policy.step(observations[index], lanes(state, who))
+        for whole, new in zip(state, after, strict=True):
+            whole[who] = new
+    return raw
 
 
 def _temperature(head: Head, out: Categorical) -> float:

@@ -211,7 +211,7 @@ def compare(
 ) -> AgreementPair:
     """Agreement on the states of one round of each."""
     on_student, on_teacher = (
-        agreement(teacher, student, torch.from_numpy(played.observations))
+        agreement(teacher, student, played.states(), played.order)
         for played in (student_round, teacher_round)
     )
     return AgreementPair(on_student, on_teacher)

@@ -20,7 +20,13 @@ from rldistill.envs.spec import TaskSpec
 from rldistill.envs.starts import Start, Starts, make_single, plain_kwargs
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import DatasetError, SettingError, between
-from rldistill.evaluation.scores import policy_actor, require_acting, task_info, training_seed
+from rldistill.evaluation.scores import (
+    Actor,
+    policy_actor,
+    require_acting,
+    task_info,
+    training_seed,
+)
 from rldistill.teachers.load import load_teacher
 
 # Episodes are played together on so many single environments.
@@ -91,19 +97,19 @@ def record_starts(
     return choose(spec, source, episodes, settings)
 
 
-def play_whole(env: VectorEnv, actor: Any, seed: int) -> list[Start]:
+def play_whole(env: VectorEnv, actor: Actor, seed: int) -> list[Start]:
     """The first episode of each environment: its seed and all its actions."""
-    observations = env.reset(seed)
+    observations, starts = env.reset(seed), np.ones(env.num_envs, bool)
     running = np.ones(env.num_envs, bool)
     acted: list[list[Any]] = [[] for _ in running]
     while running.any():
-        actions = actor(observations)
+        actions = actor(observations, starts)
         step = env.step(actions)
         for index in np.flatnonzero(running):
             acted[index].append(actions[index])
         running &= ~(step.terminated | step.truncated)
         env.rest(~running)
-        observations = step.observations
+        observations, starts = step.observations, ~step.valid
     return [Start(seed + index, np.asarray(actions)) for index, actions in enumerate(acted)]
 
 

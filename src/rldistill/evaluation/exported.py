@@ -17,6 +17,7 @@ from rldistill.core import (
     Policy,
     PolicyInfo,
 )
+from rldistill.core.recurrent import Memoryless
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import TaskError
@@ -37,7 +38,7 @@ CERTAIN = 20.0
 
 @final
 @dataclass(frozen=True, slots=True)
-class ExportedActor:
+class ExportedActor(Memoryless):
     """An exported file as a policy that gives one action per state, however it chose it.
 
     Attributes:
@@ -81,11 +82,12 @@ def record_observations(
     first = training_seed(seed)
     with one_thread(), make(spec, num_envs, first) as env:
         actor = policy_actor(policy, act, torch.device("cpu"), seed)
-        observations, kept, step = env.reset(first), list[Array](), 0
+        observations, starts = env.reset(first), np.ones(num_envs, bool)
+        kept, step = list[Array](), 0
         rows, stride = 0, STRIDE if observations.ndim == 2 else PIXEL_STRIDE
         while rows < count:
-            outcome = env.step(actor(observations))
-            observations = outcome.observations
+            outcome = env.step(actor(observations, starts))
+            observations, starts = outcome.observations, ~outcome.valid
             step += 1
             # Offset by environment, so that starts are kept as often as what follows.
             chosen = (step + np.arange(num_envs)) % stride == 0

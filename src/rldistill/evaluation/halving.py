@@ -53,9 +53,12 @@ def _play_together(arena: Arena, actors: Sequence[Actor], seed: int) -> list[Arr
     """Returns of each actor on its share of the environments of one round."""
     shares = np.array_split(np.arange(arena.num_envs), len(actors))
 
-    def act(observations: Array) -> Array:
+    def act(observations: Array, starts: Array) -> Array:
         return np.concatenate(
-            [actor(observations[share]) for actor, share in zip(actors, shares, strict=True)]
+            [
+                actor(observations[share], starts[share])
+                for actor, share in zip(actors, shares, strict=True)
+            ]
         )
 
     returns = arena.play(act, seed).returns

@@ -164,9 +164,9 @@ class Prover:
         s, t, r = (np.concatenate([three[i].returns for three in played]) for i in range(3))
         verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
         who = self.contestants
-        visited = (torch.from_numpy(played[0][i].observations) for i in (0, 1))
         on_student, on_teacher = (
-            compare(who.teacher, student, seen.to(who.device)) for seen in visited
+            compare(who.teacher, student, one.states().to(who.device), one.order)
+            for one in played[0][:2]
         )
         alike = AgreementPair(on_student.summary(), on_teacher.summary())
         return Measured(verdict, alike, played, (on_student, on_teacher))

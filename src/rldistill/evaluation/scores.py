@@ -7,18 +7,29 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 from gymnasium import spaces
+from torch import Tensor
 
-from rldistill.core import Acting, CategoricalHead, DeterministicHead, Policy, QValueHead
+from rldistill.core import (
+    Acting,
+    CategoricalHead,
+    DeterministicHead,
+    Policy,
+    QValueHead,
+    State,
+    restarted,
+)
 from rldistill.envs.atari import scored
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.starts import Start, make_started
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import NotFiniteError, SettingError
+from rldistill.evaluation.agreement import Order
 from rldistill.rollout.control import uniform_actions
 
-# Actions for observations [B, ...]: int64 [B] or float32 [B, D].
-Actor = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+# Actions for observations [B, ...] and starts [B] bool (they begin an episode): int64 [B] or
+# float32 [B, D]. It carries what it remembers itself.
+Actor = Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
 # Evaluation seeds and training seeds come from disjoint halves of the non-negative int32 range.
 SEED_SPACE = 1 << 30
@@ -45,15 +56,40 @@ class Round:
     episodes: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     steps: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
 
+    def states(self) -> Tensor:
+        """The states visited, as a tensor."""
+        return torch.from_numpy(self.observations)
+
+    @property
+    def order(self) -> Order:
+        """Where each of them lies in its episode."""
+        return Order(self.episodes, self.steps)
+
 
 def policy_actor(policy: Policy, act: Acting, device: torch.device, seed: int) -> Actor:
-    """An actor from a policy that runs on a device; `seed` is for acting by sampling."""
-    generator = torch.Generator(device).manual_seed(seed)
+    """An actor from a policy that runs on a device; `seed` is for acting by sampling.
 
-    def actor(observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    What a recurrent policy remembers is carried from call to call, until another number of
+    environments comes.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    state: State = ()
+    size = 0
+
+    def actor(
+        observations: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]
+    ) -> np.ndarray[Any, Any]:
+        nonlocal state, size
+        seen = torch.from_numpy(observations).to(device)
+        if not policy.info.is_recurrent:
+            with torch.no_grad():
+                return act.choose(policy(seen), generator).cpu().numpy()
+        if len(seen) != size:
+            state, size = policy.initial_state(len(seen)), len(seen)
         with torch.no_grad():
-            out = policy(torch.from_numpy(observations).to(device))
-            return act.choose(out, generator).cpu().numpy()
+            before = restarted(state, torch.from_numpy(starts).to(device))
+            raw, state = policy.step(seen, before)
+            return act.choose(policy.info.head(raw), generator).cpu().numpy()
 
     return actor
 
@@ -61,7 +97,7 @@ def policy_actor(policy: Policy, act: Acting, device: torch.device, seed: int) -
 def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
     """The uniform policy: the zero of every fraction."""
     generator = np.random.default_rng(seed)
-    return lambda observations: uniform_actions(space, len(observations), generator)
+    return lambda observations, starts: uniform_actions(space, len(observations), generator)
 
 
 def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
@@ -74,7 +110,7 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
         EnvironmentFailure: the environment raised or did not end.
         NotFiniteError: the policy's actions are NaN.
     """
-    observations = env.reset(seed)
+    observations, starts = env.reset(seed), np.ones(env.num_envs, bool)
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     running = np.ones(env.num_envs, bool)
     kept: list[np.ndarray[Any, Any]] = []
@@ -83,7 +119,7 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
         if keep_observations:
             kept.append(observations[running])
             whose.append(np.flatnonzero(running))
-        actions = actor(observations)
+        actions = actor(observations, starts)
         if actions.dtype.kind == "f" and not np.isfinite(actions).all():
             raise NotFiniteError("the policy gave an action that is NaN or infinite")
         step = env.step(actions)
@@ -93,7 +129,7 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
         if ended.any():
             running &= ~ended
             env.rest(~running)
-        observations = step.observations
+        observations, starts = step.observations, ~step.valid
     seen = np.concatenate(kept) if kept else np.zeros((0, *observations.shape[1:]), np.float32)
     episodes = np.concatenate([*whose, np.zeros(0, np.int64)])
     steps = np.repeat(np.arange(len(whose)), [len(awake) for awake in whose])

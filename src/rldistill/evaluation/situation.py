@@ -274,7 +274,7 @@ def _arena(spec: TaskSpec, trial: Trial) -> Arena:
 
 
 def _alike(teacher: Policy, student: Policy, played: Round) -> Agreement:
-    return agreement(teacher, student, torch.from_numpy(played.observations))
+    return agreement(teacher, student, played.states(), played.order)
 
 
 def _returns(rounds: list[Round]) -> FloatArray:

@@ -137,9 +137,9 @@ def _shuffled(policy: NetworkPolicy, played: Played, features: tuple[int, ...], 
     generator = np.random.default_rng([seed, *features])
     pool = played.observations[:, features]
 
-    def actor(observations: Array) -> Array:
+    def actor(observations: Array, starts: Array) -> Array:
         seen = observations.reshape(len(observations), -1).astype(np.float32)
         seen[:, features] = pool[generator.integers(0, len(pool), len(seen))]
-        return inner(seen)
+        return inner(seen, starts)
 
     return actor

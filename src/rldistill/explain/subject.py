@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.core import NetworkPolicy, PolicyInfo, require_memoryless
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import TaskError, between
 from rldistill.students.tree import TreeArrays
@@ -22,17 +22,19 @@ def load_subject(
     """Load a policy that fits a task.
 
     Raises:
-        TaskError: it does not fit.
+        TaskError: it does not fit, or is recurrent.
         TeacherFileError: it cannot be read.
     """
     with between(role, "task"):
-        return load_teacher(
+        loaded = load_teacher(
             policy,
             vecnormalize=vecnormalize,
             observation_shape=info.observation_space.shape,
             action_space=info.action_space,
             announce=None,
         )
+    require_memoryless(loaded.info, "an explanation")
+    return loaded
 
 
 def tree_of(policy: NetworkPolicy) -> TreeArrays | None:

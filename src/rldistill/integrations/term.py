@@ -17,6 +17,7 @@ from rldistill.core import (
     SquashedGaussian,
     SquashedGaussianHead,
     head_for,
+    require_memoryless,
 )
 from rldistill.errors import SettingError
 from rldistill.methods.landscape import GAP
@@ -69,7 +70,9 @@ class DistillationTerm:
         Raises:
             SettingError: the loss is unknown or undefined for this family.
             ShapeError: the two are not of one family and size.
+            TaskError: the teacher is recurrent.
         """
+        require_memoryless(teacher.info, "a term in a training loop of others")
         self.teacher = teacher
         self.student_head = student_head
         self.settings = settings

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rldistill.core import CategoricalHead, NetworkPolicy, QValueHead
 from rldistill.envs.rendered import RenderedEnv
 from rldistill.errors import NotFiniteError
-from rldistill.evaluation.agreement import compare
+from rldistill.evaluation.agreement import Order, compare
 from rldistill.evaluation.scores import Actor
 from rldistill.reports.disagreement_section import action_in_words, choice_of
 from rldistill.reports.frames import Shown
@@ -74,7 +74,7 @@ class Player:
         if self.over:
             return
         for _ in range(steps):
-            actions = self._actor(self._observation)
+            actions = self._actor(self._observation, np.array([self.step_count == 0]))
             if actions.dtype.kind == "f" and not np.isfinite(actions).all():
                 raise NotFiniteError(f"the {self.name} gave an action that is NaN or infinite")
             self.seen.append(self._observation)
@@ -117,7 +117,8 @@ def dividing_moments(
     """
     if not player.seen:
         return ()
-    found = compare(teacher, student, torch.from_numpy(np.concatenate(player.seen)))
+    order = Order.of_episode(len(player.seen))
+    found = compare(teacher, student, torch.from_numpy(np.concatenate(player.seen)), order)
     unlike = 1.0 - found.same if found.kl is None else found.kl
     steps = _apart(unlike.numpy(), max(1.0, steps_apart))
     heads, raw = (teacher.info.head, student.info.head), (found.teacher_raw, found.student_raw)

@@ -1,13 +1,13 @@
 """Collect: step the environments under a control policy; every state is labelled once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rldistill.core import Policy, Trajectory
+from rldistill.core import Carried, Policy, State, Trajectory
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import NotFiniteError
 from rldistill.rollout.control import Controller
@@ -22,12 +22,21 @@ LABEL_NUMBERS = 2**22
 @final
 @dataclass(slots=True)
 class Collector:
-    """Steps one vector environment, round after round, without resetting in between."""
+    """Steps one vector environment, round after round, without resetting in between.
+
+    Attributes:
+        env: the environments.
+        controller: who acts; it carries what recurrent policies remember from round to round.
+        device: of the policies.
+        observations: what is seen now; None: the next round begins with a reset.
+        starts: [B] bool, it begins an episode.
+    """
 
     env: VectorEnv
     controller: Controller
     device: torch.device
     observations: np.ndarray[Any, Any] | None = None
+    starts: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, bool))
 
     @torch.no_grad()
     def collect(self, num_steps: int, round_index: int) -> Trajectory:
@@ -47,7 +56,10 @@ class Collector:
         num_envs = self.env.num_envs
         length = -(-num_steps // num_envs)
         if self.observations is None:
-            self.observations = self.env.reset()
+            self.observations, self.starts = self.env.reset(), np.ones(num_envs, bool)
+            self.controller.forget(num_envs)
+        controller, first = self.controller, self._tensor(self.starts)
+        before = (controller.teacher_state, controller.student_state)
         seen: list[np.ndarray[Any, Any]] = []
         raw: list[Tensor | None] = []
         acted: list[np.ndarray[Any, Any]] = []
@@ -55,15 +67,20 @@ class Collector:
         ends = np.zeros((3, length, num_envs), bool)  # terminated, truncated, valid
         for t in range(length):
             seen.append(self.observations)
-            actions, teacher_raw = self.controller.act(self._tensor(seen[-1]), round_index)
+            actions, teacher_raw = controller.act(
+                self._tensor(seen[-1]), self._tensor(self.starts), round_index
+            )
             step = self.env.step(actions)
             acted.append(actions)
             raw.append(teacher_raw)
             rewards[t] = step.rewards
             ends[0, t], ends[1, t], ends[2, t] = step.terminated, step.truncated, step.valid
-            self.observations = step.observations
+            # What follows a phantom step is an episode's first observation.
+            self.observations, self.starts = step.observations, ~step.valid
         observations = self._tensor(np.stack(seen))
         terminated, truncated, valid = (torch.from_numpy(e).to(self.device) for e in ends)
+        starts = torch.cat([first[None], ~valid[:-1]])
+        labels = self._catch_up(observations, starts, before, raw, round_index)
         return Trajectory(
             observations=observations,
             actions=torch.from_numpy(np.stack(acted)).to(self.device),
@@ -71,9 +88,35 @@ class Collector:
             terminated=terminated,
             truncated=truncated,
             valid=valid,
-            teacher_raw=label(self.controller.teacher, observations, raw),
+            teacher_raw=labels,
             last_observations=self._tensor(self.observations),
+            carried=Carried(
+                starts=first,
+                teacher=before[0],
+                student=before[1],
+                last_teacher=controller.teacher_state,
+            ),
         )
+
+    def _catch_up(
+        self,
+        observations: Tensor,
+        starts: Tensor,
+        before: tuple[State, State],
+        raw: list[Tensor | None],
+        round_index: int,
+    ) -> Tensor:
+        """Labels [T, B, outputs]; and recurrent policies that did not act have seen the round."""
+        controller = self.controller
+        asked_teacher, asked_student = controller.asks(round_index)
+        if controller.student.info.is_recurrent and not asked_student:
+            _, controller.student_state = controller.student.unroll(observations, before[1], starts)
+        if not controller.teacher.info.is_recurrent or asked_teacher:
+            return label(controller.teacher, observations, raw)
+        labels, controller.teacher_state = controller.teacher.unroll(
+            observations, before[0], starts
+        )
+        return checked(labels, controller.teacher)
 
     def _tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -97,6 +140,15 @@ def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> 
         size = min(LABEL_BATCH, max(LABEL_NUMBERS // max(flat[0].numel(), 1), 1))
         parts = [teacher.raw(part) for part in flat.split(size)]
         labels = torch.cat(parts).unflatten(0, observations.shape[:2])
+    return checked(labels, teacher)
+
+
+def checked(labels: Tensor, teacher: Policy) -> Tensor:
+    """Labels of a teacher that can be learnt from.
+
+    Raises:
+        NotFiniteError: an output is NaN or infinite.
+    """
     require_labels(
         labels,
         f"the teacher ({teacher.info.name}) gave NaN or infinite outputs: is its observation "

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rldistill.core import Acting, Policy
+from rldistill.core import Acting, Policy, State, restarted
 from rldistill.methods.method import Control
 
 
@@ -53,6 +53,8 @@ class Controller:
         randomness: whose turn it is, what is sampled.
         acting: asked at each step who acts in the student's place, for learners of more than one
             policy; None: the student.
+        teacher_state, student_state: what recurrent ones remember; that of a policy which was not
+            asked in a round is brought up to date by the collector.
     """
 
     control: Control
@@ -62,14 +64,28 @@ class Controller:
     action_space: spaces.Space[Any]
     randomness: Randomness
     acting: Callable[[], Policy] | None = None
+    teacher_state: State = ()
+    student_state: State = ()
+
+    def forget(self, batch: int) -> None:
+        """All environments begin anew."""
+        self.teacher_state = self.teacher.initial_state(batch)
+        self.student_state = self.student.initial_state(batch)
+
+    def asks(self, round_index: int) -> tuple[bool, bool]:
+        """Whether teacher and student are asked in the steps of a round."""
+        share = self.control.teacher_share.at(round_index)
+        uniform = self.control.epsilon >= 1.0
+        return share > 0.0 and not uniform, share < 1.0 and not uniform
 
     def act(
-        self, observations: Tensor, round_index: int
+        self, observations: Tensor, starts: Tensor, round_index: int
     ) -> tuple[np.ndarray[Any, Any], Tensor | None]:
         """Actions for observations [B, ...], and the teacher's raw outputs where it was asked.
 
         Each step asks only the policies that may act in it; states that the teacher did not see
-        here are labelled later in one large batch.
+        here are labelled later in one large batch. What recurrent ones remember is forgotten where
+        starts [B], before they are asked.
 
         Returns:
             (actions [B] int64 or [B, D] float32, teacher raw outputs [B, outputs] or None).
@@ -82,7 +98,9 @@ class Controller:
             ), None
         actions = None
         if share > 0.0:
-            teacher_raw = self.teacher.raw(observations)
+            teacher_raw, self.teacher_state = self.teacher.step(
+                observations, restarted(self.teacher_state, starts)
+            )
             head = self.teacher.info.head
             # A label may hold more than the outputs; they come first.
             distribution = head(teacher_raw[..., : head.num_outputs])
@@ -90,7 +108,10 @@ class Controller:
         if actions is None or share < 1.0:
             student_act = Acting(mode=not self.control.student_samples)
             student = self.student if self.acting is None else self.acting()
-            own = student_act.choose(student(observations), self.randomness.control)
+            raw, self.student_state = student.step(
+                observations, restarted(self.student_state, starts)
+            )
+            own = student_act.choose(student.info.head(raw), self.randomness.control)
             actions = own if actions is None else self._mix(actions, own, share)
         return self._explore(actions.cpu().numpy()), teacher_raw
 

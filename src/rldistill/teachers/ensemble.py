@@ -15,6 +15,7 @@ from rldistill.core import (
     PolicyInfo,
     QValueHead,
     SquashedGaussianHead,
+    require_memoryless,
 )
 from rldistill.errors import MisfitError, SettingError
 
@@ -36,6 +37,7 @@ def make_ensemble(members: tuple[NetworkPolicy, ...], *, is_confident: bool) -> 
 
     Raises:
         MisfitError: they do not see and do the same.
+        TaskError: one of them is recurrent.
         SettingError: their kind of head has no confidence: actions without a deviation, and
             Q-values, whose scales differ.
     """
@@ -49,6 +51,8 @@ def make_ensemble(members: tuple[NetworkPolicy, ...], *, is_confident: bool) -> 
                 f"takes {first.observation_shape} and gives {_said(first.head)}",
                 ("member", f"ensemble's first ({first.source})"),
             )
+    for member in members:
+        require_memoryless(member.info, "an ensemble")
     if is_confident and isinstance(first.head, (DeterministicHead, QValueHead)):
         raise SettingError(
             f"confident: needs probabilities; {_said(first.head)} has none. Take ensemble:"

@@ -200,7 +200,8 @@ def _require_finite(policy: NetworkPolicy) -> None:
     info = policy.info
     device = next((p.device for p in policy.module.parameters()), torch.device("cpu"))
     with torch.no_grad():
-        outputs = policy.module(torch.zeros((1, *info.observation_shape), device=device))
+        zeros = torch.zeros((1, *info.observation_shape), device=device)
+        outputs, _ = policy.step(zeros, policy.initial_state(1))
     if not bool(outputs.isfinite().all()):
         raise NotFiniteError(
             f"{info.source}: its outputs are NaN or infinite on an observation of zeros"

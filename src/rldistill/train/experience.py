@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from rldistill.core import NetworkPolicy, Trajectory
+from rldistill.core import NetworkPolicy, State, Trajectory, restarted
 from rldistill.errors import NotFiniteError
 from rldistill.maths import returns
 from rldistill.maths.returns import Outcomes
@@ -96,6 +96,8 @@ class Appraiser:
         shared = credit == Credit(reward=1.0)
         self.reward_column = 0 if credit is None or shared else 1
         self.num_columns = int(credit is not None) + int(compares and not shared)
+        # Of a recurrent critic of the teacher's, from round to round.
+        self._teacher_memory: State | None = None
 
     @torch.no_grad()
     def appraise(
@@ -141,19 +143,32 @@ class Appraiser:
         student, critic = networks
         last = trajectory.last_observations
         every = torch.cat([trajectory.observations, last[None]])
+        starts = torch.cat([trajectory.starts, trajectory.last_starts[None]])
         flat, shape = every.flatten(0, 1), every.shape[:2]
         teacher_values = torch.zeros(shape, device=flat.device)
         if self.method.needs_teacher_value:
-            teacher_values = self.teacher.value(flat).view(shape) / self.unit
+            teacher_values = self._teacher_values(every, starts) / self.unit
         values = torch.zeros((*shape, 1), device=flat.device)
         if critic is not None:
             values = critic(flat).unflatten(0, shape)
+        remembered = restarted(trajectory.carried.last_teacher, starts[-1])
+        last_raw, _ = self.teacher.step(last, remembered)
         return _Views(
-            teacher_raw=torch.cat([trajectory.teacher_raw, self.teacher.raw(last)[None]]),
-            student_raw=student.module(flat).unflatten(0, shape),
+            teacher_raw=torch.cat([trajectory.teacher_raw, last_raw[None]]),
+            student_raw=student.unroll(every, trajectory.carried.student, starts)[0],
             teacher_values=teacher_values,
             values=values,
         )
+
+    def _teacher_values(self, observations: Tensor, starts: Tensor) -> Tensor:
+        """V_pi [T + 1, B]; what the critic remembers goes on with the next round's first step."""
+        before = self._teacher_memory
+        if before is None:
+            before = self.teacher.initial_value_state(observations.shape[1])
+        values, after = self.teacher.unroll_values(observations[:-1], before, starts[:-1])
+        last, _ = self.teacher.unroll_values(observations[-1:], after, starts[-1:])
+        self._teacher_memory = after
+        return torch.cat([values, last])
 
     @property
     def unit(self) -> float:

@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rldistill.core import Acting, NetworkPolicy
+from rldistill.core import Acting, NetworkPolicy, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.errors import SettingError, TeacherFileError
 from rldistill.evaluation.scores import Arena, policy_actor, task_info
@@ -143,6 +143,8 @@ def prepare_following(
     refuse(request.settings)
     first = first_version(moving, following)
     job = prepare(replace(request, teacher=first.policy))
+    for one in (job.teacher_info, job.learner.student.info):
+        require_memoryless(one, "following, which labels anew what is stored,")
     assert isinstance(job.source, EnvironmentSource)
     assert job.task is not None
     assert job.task_info is not None

@@ -1,6 +1,7 @@
 """Holding out a part of a trajectory, and how much of its returns a value explains."""
 
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,8 +25,8 @@ def split(trajectory: Trajectory) -> tuple[Trajectory, Trajectory]:
 
 
 def columns(trajectory: Trajectory, first: int, end: int | None) -> Trajectory:
-    """Some of the environments."""
-    parts = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
+    """Some of the environments, without what recurrent policies remember."""
+    parts = _parts(trajectory)
     last = parts.pop("last_observations")[first:end]
     return Trajectory(
         **{name: x[:, first:end] for name, x in parts.items()}, last_observations=last
@@ -33,11 +34,16 @@ def columns(trajectory: Trajectory, first: int, end: int | None) -> Trajectory:
 
 
 def steps(trajectory: Trajectory, first: int, end: int) -> Trajectory:
-    """Some of the time; what follows it is the observation after it."""
-    parts = {f.name: getattr(trajectory, f.name) for f in fields(trajectory)}
+    """Some of the time, likewise; what follows it is the observation after it."""
+    parts = _parts(trajectory)
     last = parts.pop("last_observations")
     last = last if end == len(trajectory.rewards) else trajectory.observations[end]
     return Trajectory(**{name: x[first:end] for name, x in parts.items()}, last_observations=last)
+
+
+def _parts(trajectory: Trajectory) -> dict[str, Any]:
+    names = [f.name for f in fields(trajectory) if f.name != "carried"]
+    return {name: getattr(trajectory, name) for name in names}
 
 
 def explained_variance(returns_: Tensor, values: Tensor, valid: Tensor) -> float | None:

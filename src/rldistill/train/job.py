@@ -219,7 +219,7 @@ class Job:
         teacher = self.teacher_info.head(self.outputs_of(batch)[batch.valid])
         if not isinstance(teacher, Categorical) or not bool(batch.valid.any()):
             return None
-        student = self.learner.tested(batch.observations[batch.valid])
+        student = self.learner.tested.info.head(batch.student_raw(self.learner.tested))
         return float((student.mode() == teacher.mode()).double().mean())
 
     @property

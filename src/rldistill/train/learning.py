@@ -30,6 +30,26 @@ from rldistill.train.qlearn import QLearner
 Labeller = NetworkPolicy | FeatureTeacher
 
 
+def require_row(row: Method, teacher: PolicyInfo, student: PolicyInfo) -> None:
+    """Refuse a recurrent policy where a row's learner looks at single states.
+
+    Raises:
+        SettingError: the row has such a learner, and student or teacher is recurrent.
+    """
+    if row.learner is None:
+        return
+    if student.is_recurrent:
+        raise SettingError(
+            f"{row.name} learns from single states, and {student.name} is recurrent: choose a row "
+            "that learns from sequences, such as on-policy-distill, dagger or a kickstarting row"
+        )
+    if teacher.is_recurrent and isinstance(row.learner, FeatureRegression):
+        raise SettingError(
+            f"{row.name} reads the teacher's hidden layer in single states, and {teacher.name} is "
+            "recurrent: choose a row without feature regression, such as on-policy-distill"
+        )
+
+
 def labeller(row: Method, teacher: NetworkPolicy) -> Labeller:
     """Who labels the states of a row.
 

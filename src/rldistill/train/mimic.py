@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rldistill.core import Distribution, NetworkPolicy, PolicyInfo
 from rldistill.core.hidden import HiddenLayer
+from rldistill.core.recurrent import Memoryless
 from rldistill.data.frames import FrameReplay
 from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import FeatureRegression
@@ -19,7 +20,7 @@ from rldistill.train.stepper import Stepper
 
 @final
 @dataclass(frozen=True, slots=True)
-class FeatureTeacher:
+class FeatureTeacher(Memoryless):
     """A teacher whose labels hold its last hidden layer, after its raw outputs: [N, outputs + H].
 
     So both are computed once per state, in one forward pass, and stored together.

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from gymnasium import spaces
 
-from rldistill.core import NetworkPolicy, PolicyInfo
+from rldistill.core import NetworkPolicy, PolicyInfo, require_memoryless
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.prove import Contestants, Prover
@@ -27,6 +27,7 @@ from rldistill.train.learning import (
     labeller,
     make_learner,
     make_memory,
+    require_row,
     too_short,
 )
 from rldistill.train.offline import seen_in, task_to_judge
@@ -133,6 +134,7 @@ def online(request: Request, device: torch.device) -> Parts:
     teacher = load(request, space.shape, info.action_space).to(device)
     chosen = choose_student(request.student, teacher.info, space, info.action_space)
     student = chosen.policy.to(device)  # its module moves, and chosen holds that module
+    require_row(row, teacher.info, student.info)
     randomness = Randomness.seeded(settings.seed, device)
     labels = labeller(row, teacher)
     controller = Controller(
@@ -180,6 +182,8 @@ def offline(request: Request, device: torch.device) -> Parts:
     capacity = min(settings.row.memory or len(dataset), len(dataset))
     chosen = choose_student(request.student, whose, seen_in(dataset, info)[0], dataset.action_space)
     chosen.policy.to(device)
+    for one in (whose, chosen.policy.info):
+        require_memoryless(one, "learning from a dataset")
     return Parts(
         teacher=whose,
         student=chosen,

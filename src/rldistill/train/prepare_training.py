@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from gymnasium import spaces
 
-from rldistill.core import NetworkPolicy, QValueHead
+from rldistill.core import NetworkPolicy, QValueHead, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import RunFolderError, SettingError
@@ -162,11 +162,11 @@ def make_network(
     """
     if len(infos) > 1:
         return make_multitask_network(spec, infos)
-    info = infos[0]
-    wanted = spec or default_network(info.observation_space)
-    policy = make_student(wanted, info.observation_space, info.action_space)
-    count = policy.info.head.num_outputs
-    policy = NetworkPolicy(policy.module, replace(policy.info, head=QValueHead(count)))
+    space = infos[0].observation_space
+    policy = make_student(spec or default_network(space), space, infos[0].action_space)
+    require_memoryless(policy.info, "Q-learning")
+    head = QValueHead(policy.info.head.num_outputs)
+    policy = NetworkPolicy(policy.module, replace(policy.info, head=head))
     return policy, [policy]
 
 

@@ -24,13 +24,14 @@ def latency(policy: NetworkPolicy) -> float:
     The lowest of five medians of 200 decisions.
     """
     shape = (1, *policy.info.observation_shape)
-    observation, act = torch.zeros(shape), Acting()
+    observation, act, state = torch.zeros(shape), Acting(), policy.initial_state(1)
     generator, medians = torch.Generator(), list[float]()
     for _ in range(TIMED_BLOCKS):
         times = list[float]()
         for _ in range(TIMED_DECISIONS):
             began = time.perf_counter()
-            act.choose(policy(observation), generator)
+            raw, _ = policy.step(observation, state)
+            act.choose(policy.info.head(raw), generator)
             times.append(time.perf_counter() - began)
         medians.append(float(np.median(times)))
     return min(medians)

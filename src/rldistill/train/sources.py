@@ -50,6 +50,14 @@ class Labelled:
     trajectory: Trajectory | None = None
     teacher: NetworkPolicy | None = None
 
+    def student_raw(self, student: NetworkPolicy) -> Tensor:
+        """A student's raw outputs in the valid states [N, outputs], with what it remembered."""
+        played = self.trajectory
+        if played is None or not student.info.is_recurrent:
+            return student.raw(self.observations[self.valid])
+        raw, _ = student.unroll(played.observations, played.carried.student, played.starts)
+        return raw.flatten(0, 1)[self.valid]
+
 
 class Source(Protocol):
     """Gives a round of labelled states; a context that holds what it opened."""
