@@ -89,18 +89,33 @@ class Comparison:
         return Agreement(float(self.same.mean()), kl, len(self.same))
 
 
-def agreement(teacher: Policy, student: Policy, observations: Tensor) -> Agreement:
-    """Compare two policies on observations [N, ...], acting by mode.
+def agreement(
+    teacher: Policy,
+    student: Policy,
+    observations: Tensor,
+    teacher_observations: Tensor | None = None,
+) -> Agreement:
+    """Compare two policies on N states, acting by mode.
+
+    Args:
+        teacher, student: who is compared.
+        observations: [N, ...], what the student sees of the states.
+        teacher_observations: [N, ...], what the teacher sees of the same; None: the same.
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
     """
-    return compare(teacher, student, observations).summary()
+    return compare(teacher, student, observations, teacher_observations).summary()
 
 
 @torch.no_grad()
-def compare(teacher: Policy, student: Policy, observations: Tensor) -> Comparison:
-    """What agreement() is the mean of, for each of the observations [N, ...].
+def compare(
+    teacher: Policy,
+    student: Policy,
+    observations: Tensor,
+    teacher_observations: Tensor | None = None,
+) -> Comparison:
+    """What agreement() is the mean of, for each of the N states.
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
@@ -108,9 +123,10 @@ def compare(teacher: Policy, student: Policy, observations: Tensor) -> Compariso
     if len(observations) == 0:
         raise ShapeError("agreement: no states to compare on")
     heads = (teacher.info.head, student.info.head)
+    shown = observations if teacher_observations is None else teacher_observations
     raw = [
-        torch.cat([policy.raw(part) for part in observations.split(BATCH)])
-        for policy in (teacher, student)
+        torch.cat([policy.raw(part) for part in seen.split(BATCH)])
+        for policy, seen in ((teacher, shown), (student, observations))
     ]
     ours, theirs = (head(out) for head, out in zip(heads, raw, strict=True))
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):

@@ -22,12 +22,24 @@ LABEL_NUMBERS = 2**22
 @final
 @dataclass(slots=True)
 class Collector:
-    """Steps one vector environment, round after round, without resetting in between."""
+    """Steps one vector environment, round after round, without resetting in between.
+
+    Where the teacher sees something else than the student, what it saw is forgotten once it is
+    labelled.
+
+    Attributes:
+        env: the environments.
+        controller: who acts, and the teacher that labels.
+        device: of the policies.
+        observations: what the student sees now; None: the environments are reset first.
+        keep_teacher: keep what the teacher saw, where that is something else.
+    """
 
     env: VectorEnv
     controller: Controller
     device: torch.device
     observations: np.ndarray[Any, Any] | None = None
+    keep_teacher: bool = False
 
     @torch.no_grad()
     def collect(self, num_steps: int, round_index: int) -> Trajectory:
@@ -48,21 +60,22 @@ class Collector:
         length = -(-num_steps // num_envs)
         if self.observations is None:
             self.observations = self.env.reset()
-        seen: list[np.ndarray[Any, Any]] = []
-        raw: list[Tensor | None] = []
+        seen: list[Tensor] = []
+        labels = Labels(self.controller.teacher, self.keep_teacher)
         acted: list[np.ndarray[Any, Any]] = []
         rewards = np.zeros((length, num_envs), np.float32)
         ends = np.zeros((3, length, num_envs), bool)  # terminated, truncated, valid
         for t in range(length):
-            seen.append(self.observations)
-            actions, teacher_raw = self.controller.act(self._tensor(seen[-1]), round_index)
+            seen.append(self._tensor(self.observations))
+            theirs = self._teachers(seen[-1])
+            actions, teacher_raw = self.controller.act(seen[-1], round_index, theirs)
+            labels.add(theirs, teacher_raw, same=theirs is seen[-1])
             step = self.env.step(actions)
             acted.append(actions)
-            raw.append(teacher_raw)
             rewards[t] = step.rewards
             ends[0, t], ends[1, t], ends[2, t] = step.terminated, step.truncated, step.valid
             self.observations = step.observations
-        observations = self._tensor(np.stack(seen))
+        observations, last = torch.stack(seen), self._tensor(self.observations)
         terminated, truncated, valid = (torch.from_numpy(e).to(self.device) for e in ends)
         return Trajectory(
             observations=observations,
@@ -71,12 +84,72 @@ class Collector:
             terminated=terminated,
             truncated=truncated,
             valid=valid,
-            teacher_raw=label(self.controller.teacher, observations, raw),
-            last_observations=self._tensor(self.observations),
+            teacher_raw=labels.of(observations),
+            last_observations=last,
+            teacher_observations=labels.kept(self._teachers(last)),
         )
+
+    def _teachers(self, student: Tensor) -> Tensor:
+        """What the teacher sees now: the student's tensor where they see the same."""
+        theirs = self.env.teacher_observations
+        return student if theirs is self.observations else self._tensor(theirs)
 
     def _tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+@final
+class Labels:
+    """The teacher's raw outputs for a round, each state once.
+
+    Where teacher and student see the same, the states that the teacher was not asked about while
+    acting are labelled at the end, in large batches; where the teacher sees something else,
+    as soon as there is a batch, so that what it saw need not be kept.
+    """
+
+    def __init__(self, teacher: Policy, keep: bool) -> None:
+        self._teacher, self._keep = teacher, keep
+        self._raw: list[Tensor | None] = []
+        self._waiting: list[Tensor] = []  # what the teacher saw, the latest steps without a label
+        self._seen: list[Tensor] = []
+        self._done: list[Tensor] = []
+
+    def add(self, seen: Tensor, raw: Tensor | None, same: bool) -> None:
+        """One step.
+
+        Args:
+            seen: [B, ...], what the teacher sees.
+            raw: [B, outputs], what it said; None: it was not asked.
+            same: the student sees the very same.
+        """
+        self._raw.append(raw)
+        if same:
+            return
+        if self._keep:
+            self._seen.append(seen)
+        self._waiting.append(seen)
+        if (
+            len(self._waiting) * seen.numel() >= LABEL_NUMBERS
+            or len(self._waiting) * len(seen) >= LABEL_BATCH
+        ):
+            self._flush()
+
+    def of(self, observations: Tensor) -> Tensor:
+        """All labels [T, B, outputs]; observations [T, B, ...] are the student's."""
+        if not self._waiting and not self._done:
+            return label(self._teacher, observations, self._raw)
+        if self._waiting:
+            self._flush()
+        return torch.cat(self._done)
+
+    def kept(self, last: Tensor) -> Tensor | None:
+        """[T + 1, B, ...], what the teacher saw, where that is to be kept; else None."""
+        return torch.stack([*self._seen, last]) if self._seen else None
+
+    def _flush(self) -> None:
+        raw = self._raw[-len(self._waiting) :]
+        self._done.append(label(self._teacher, torch.stack(self._waiting), raw))
+        self._waiting = []
 
 
 def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> Tensor:

@@ -64,9 +64,11 @@ class Controller:
     acting: Callable[[], Policy] | None = None
 
     def act(
-        self, observations: Tensor, round_index: int
+        self, observations: Tensor, round_index: int, teacher_observations: Tensor | None = None
     ) -> tuple[np.ndarray[Any, Any], Tensor | None]:
         """Actions for observations [B, ...], and the teacher's raw outputs where it was asked.
+
+        The teacher acts on what it sees itself, where that is something else.
 
         Each step asks only the policies that may act in it; states that the teacher did not see
         here are labelled later in one large batch.
@@ -82,7 +84,8 @@ class Controller:
             ), None
         actions = None
         if share > 0.0:
-            teacher_raw = self.teacher.raw(observations)
+            seen = observations if teacher_observations is None else teacher_observations
+            teacher_raw = self.teacher.raw(seen)
             head = self.teacher.info.head
             # A label may hold more than the outputs; they come first.
             distribution = head(teacher_raw[..., : head.num_outputs])

@@ -139,17 +139,18 @@ class Appraiser:
 
     def _look(self, trajectory: Trajectory, networks: Networks) -> _Views:
         student, critic = networks
-        last = trajectory.last_observations
-        every = torch.cat([trajectory.observations, last[None]])
+        every = trajectory.states
         flat, shape = every.flatten(0, 1), every.shape[:2]
+        theirs = trajectory.teacher_observations
+        theirs = every if theirs is None else theirs
         teacher_values = torch.zeros(shape, device=flat.device)
         if self.method.needs_teacher_value:
-            teacher_values = self.teacher.value(flat).view(shape) / self.unit
+            teacher_values = self.teacher.value(theirs.flatten(0, 1)).view(shape) / self.unit
         values = torch.zeros((*shape, 1), device=flat.device)
         if critic is not None:
             values = critic(flat).unflatten(0, shape)
         return _Views(
-            teacher_raw=torch.cat([trajectory.teacher_raw, self.teacher.raw(last)[None]]),
+            teacher_raw=torch.cat([trajectory.teacher_raw, self.teacher.raw(theirs[-1])[None]]),
             student_raw=student.module(flat).unflatten(0, shape),
             teacher_values=teacher_values,
             values=values,
