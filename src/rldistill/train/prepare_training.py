@@ -268,9 +268,8 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
     Raises:
         RunFolderError: there is none, or it is not one of teacher training.
     """
-    run = RunFolder.open(folder)
     try:
-        recipe: dict[str, Any] = tomllib.loads(run.recipe_toml.read_text())
+        recipe: dict[str, Any] = tomllib.loads(RunFolder.open(folder).recipe_toml.read_text())
         if recipe.get("method") != METHOD:
             raise RunFolderError(f"{folder} is not a run of `rldistill train`")
         views = recorded_views(recipe)
