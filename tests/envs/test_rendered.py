@@ -7,7 +7,8 @@ import pytest
 from drawn_env import SIZE, Drawn, register_drawn
 
 from rldistill.envs.backends import make
-from rldistill.envs.rendered import off_screen, open_rendered
+from rldistill.envs.off_screen import off_screen
+from rldistill.envs.rendered import open_rendered
 from rldistill.envs.spec import TaskSpec
 from rldistill.errors import EnvironmentFailure, TaskError
 

@@ -33,7 +33,7 @@ class ScriptedArena:
         self.rounds_played += 1
         return self.rounds_played
 
-    def play(self, actor: Any, seed: int, keep: bool = False) -> Round:
+    def play(self, actor: Any, seed: int, keep: bool = False, as_teacher: bool = False) -> Round:
         # Right of its threshold of 0 the teacher says 1; the student's threshold is 2: always 0.
         actions = set(actor(np.ones((64, 2), np.float32), np.zeros(64, bool)).tolist())
         who = "random" if len(actions) > 1 else "teacher" if actions == {1} else "student"

@@ -54,12 +54,12 @@ def test_outputs_in_order_are_those_of_whole_episodes_side_by_side():
 def test_agreement_over_whole_episodes_is_that_of_what_was_done(sides):
     with make(SPEC, 7, 0) as env:
         got = play_round(env, policy_actor(counting(), Acting(), CPU, 0), 0, True)
-    found = compare(*sides, got.states(), got.order)
+    found = compare(*sides, *got.seen(), got.order)
     assert found.summary().top_action == 1.0
     assert len(found.same) == 28
     wrong = always([0.0, 5.0, 0.0], HEAD)
     share = np.mean(got.steps % 3 == 1)
-    assert agreement(wrong, counting(), got.states(), got.order).top_action == pytest.approx(share)
+    assert agreement(wrong, counting(), *got.seen(), got.order).top_action == pytest.approx(share)
 
 
 def test_without_an_order_there_is_no_agreement():

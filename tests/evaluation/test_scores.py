@@ -146,8 +146,8 @@ def test_runs_of_different_seeds_are_tested_and_trained_on_different_seeds():
 def test_an_arena_closes_its_environments_and_can_be_used_again():
     with arena(Fives, 2) as this:
         this.play(RANDOM, this.next_seed())
-        assert this.env is not None
-    assert this.env is None
+        assert len(this.envs) == 1
+    assert not this.envs
     assert this.play(RANDOM, this.next_seed()).lengths.tolist() == [5, 5]
     with this:
         pass

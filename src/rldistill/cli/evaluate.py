@@ -91,6 +91,7 @@ def refuse_without_teacher(flags: Flags) -> None:
         "--check": flags.check,
         "--floor": flags.floor is not None,
         "--teacher-act": flags.teacher_act is not None,
+        "--teacher-view": flags.environment.teacher_view is not None,
     }
     for flag, given in about.items():
         if given:

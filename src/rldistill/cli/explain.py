@@ -133,6 +133,8 @@ def explained(flags: Flags) -> "tuple[Explanation, tuple[Path, ...]]":
         vecnormalize=flags.vecnormalize,
         **{name: value for name, value in given.items() if value is not None},
     )
+    if flags.against is None:
+        flags.environment.refuse_views("teacher_view", why="has no effect without --against")
     task = flags.environment.task(flags.task)
     if flags.out is not None:
         prepare_folder(flags.out, flags.force)

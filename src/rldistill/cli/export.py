@@ -76,8 +76,13 @@ def run(arguments: list[str]) -> int:
     flags = parse(Flags, "export", arguments)
     if flags.task is None and flags.environment != EnvironmentFlags():
         raise SettingError(
-            "--backend, --env-kwargs, --wrapper and --import have no effect without --task ID"
+            "--backend, --env-kwargs, --wrapper, --import and --student-view have no effect "
+            "without --task ID"
         )
+    flags.environment.refuse_views(
+        "teacher_view",
+        why="has no effect: what is exported sees --student-view, whoever it is",
+    )
     from rldistill.evaluation.verdict import DEFAULT_FLOOR
     from rldistill.recipes.export import ExportSettings, export_policy
 

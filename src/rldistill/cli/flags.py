@@ -58,6 +58,20 @@ def head_name(flag: str) -> Any:
     return _reader(read)
 
 
+def view(flag: str) -> Any:
+    """What a policy sees: the text of a view."""
+
+    def read(text: str) -> str:
+        from rldistill.envs.views import View
+
+        try:
+            return str(View.parse(text, flag))
+        except SettingError as error:
+            raise UsageError(str(error)) from error
+
+    return _reader(read)
+
+
 def whole_number(flag: str) -> Any:
     """A flag that takes a whole number; 1_000_000 may have underscores."""
     return _reader(lambda text: _number(flag, "a whole number", int, text))
@@ -99,6 +113,11 @@ class EnvironmentFlags:
     """A function that takes and returns a gymnasium environment; applied to each of them."""
     imports: Annotated[tuple[str, ...] | None, option("MODULE...", "import")] = None
     """Python modules to import first, because they register the task."""
+    teacher_view: Annotated[str | None, option("VIEW"), view("--teacher-view")] = None
+    """What the teacher sees of the task, as for --student-view. Default: all that it gives."""
+    student_view: Annotated[str | None, option("VIEW"), view("--student-view")] = None
+    """What the student sees: entries such as 0,1,4:6, or drop:2, keys:NAME, noise:0.1, stack:4,
+    previous-action, pixels, ram, objects, MODULE:FN, joined by + (docs/views.md)."""
 
     def task(self, task_id: str) -> "TaskSpec":
         """The task of this id, made as these flags say.
@@ -107,6 +126,7 @@ class EnvironmentFlags:
             SettingError: a flag is wrong, or without effect beside the others.
         """
         from rldistill.envs.spec import TaskSpec
+        from rldistill.envs.views import View
         from rldistill.recipes.models import parse_env_kwargs
 
         return TaskSpec(
@@ -115,7 +135,23 @@ class EnvironmentFlags:
             env_kwargs=parse_env_kwargs(self.env_kwargs or ""),
             wrapper=self.wrapper,
             imports=self.imports or (),
+            teacher_view=None if self.teacher_view is None else View.parse(self.teacher_view),
+            student_view=None if self.student_view is None else View.parse(self.student_view),
         )
+
+    def refuse_views(self, *names: str, why: str) -> None:
+        """Say that views have no effect in a command.
+
+        Args:
+            names: of the flags.
+            why: the end of a sentence that begins with the flag.
+
+        Raises:
+            SettingError: one was given.
+        """
+        for name in names:
+            if getattr(self, name) is not None:
+                raise SettingError(f"--{name.replace('_', '-')} {why}")
 
 
 # As a field of a command's flags: its flags have no prefix.

@@ -128,7 +128,8 @@ def teacher_of(flags: Flags, task: "TaskSpec", settings: "Settings", out: Path) 
     assert flags.train_steps is not None
     training = TrainSettings(steps=flags.train_steps, seed=flags.seed, command=settings.command)
     folder = out.with_name(out.name + "-teacher")
-    request = TrainRequest(tasks=[task], out=folder, force=flags.force, settings=training)
+    seen = task.seen_by_teacher()
+    request = TrainRequest(tasks=[seen], out=folder, force=flags.force, settings=training)
     return beside(prepare_training(request), settings, flags.versions or 20)
 
 

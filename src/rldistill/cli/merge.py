@@ -80,6 +80,12 @@ def run(arguments: list[str]) -> int:
         raise UsageError(
             "--resume continues the run in the folder that --out names, without --force"
         )
+    flags.environment.refuse_views(
+        "teacher_view",
+        "student_view",
+        why="does not work with several tasks yet: their teachers and the student see what each "
+        "task gives",
+    )
     from rldistill.train.merge_settings import MergeRequest
     from rldistill.train.prepare_merge import prepare_merge
 

@@ -78,7 +78,8 @@ def refuse_without_effect(flags: Flags, num_runs: int) -> None:
         "--no-video": flags.no_video,
         "--teacher": flags.teacher is not None,
         "--vecnormalize": flags.vecnormalize is not None,
-        "--backend, --env-kwargs, --wrapper, --import": flags.environment != EnvironmentFlags(),
+        "--backend, --env-kwargs, --wrapper, --import, views": flags.environment
+        != EnvironmentFlags(),
     }
     for flag, given in playing.items():
         if given and (flags.to != "html" or num_runs > 1):

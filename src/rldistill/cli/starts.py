@@ -78,6 +78,9 @@ def run(arguments: list[str]) -> int:
     elif flags.task is None:
         raise UsageError("starts record needs --task ID, for example --task LunarLander-v3")
     else:
+        flags.environment.refuse_views(
+            "teacher_view", why="has no effect: POLICY, whoever it is, sees --student-view"
+        )
         starts = record_starts(flags.policy, flags.environment.task(flags.task), settings)
     starts.save(flags.out)
     longest = max(len(state.actions) for state in starts.states)

@@ -46,6 +46,13 @@ class Trajectory:
     teacher_raw: Tensor  # [T, B, outputs of the teacher's head]
     last_observations: Tensor  # [B, ...], after the last step
     carried: Carried = Carried()
+    # [T + 1, B, ...], what the teacher saw, where that is something else and a method needs it.
+    teacher_observations: Tensor | None = None
+
+    @property
+    def states(self) -> Tensor:
+        """All T + 1 observations, the last ones at the end."""
+        return torch.cat([self.observations, self.last_observations[None]])
 
     @property
     def num_steps(self) -> int:

@@ -34,6 +34,8 @@ class DatasetMeta:
         command: the command line, or what stands for it.
         seed: of the environments and of sampling.
         versions: package -> version.
+        views: "student_view" and "teacher_view" through which the two saw the task, where they
+            were set; observations are the student's.
     """
 
     task_id: str
@@ -48,6 +50,7 @@ class DatasetMeta:
     command: str
     seed: int
     versions: Mapping[str, str]
+    views: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     @property
     def action_space(self) -> spaces.Discrete | spaces.Box:
@@ -165,6 +168,7 @@ def _meta(found: dict[str, Any]) -> DatasetMeta:
         command=_typed(found, "command", str),
         seed=_typed(found, "seed", int),
         versions=_typed(found, "versions", dict),
+        views=_texts(found.get("views", {})),
     )
 
 
@@ -172,6 +176,13 @@ def _typed(found: dict[str, Any], name: str, kind: type) -> Any:
     if type(value := found.get(name)) is not kind:
         raise ValueError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
     return value
+
+
+def _texts(value: object) -> dict[str, str]:
+    pairs: dict[object, object] = value if isinstance(value, dict) else {}
+    if pairs != value or not all(isinstance(x, str) for pair in pairs.items() for x in pair):
+        raise ValueError(f"views must be texts by name, not {value!r:.60}")
+    return {str(name): str(text) for name, text in pairs.items()}
 
 
 def _count(value: object, least: int, most: int = 2**40) -> int:

@@ -1,12 +1,16 @@
 """Atari tasks: an id and its settings -> emulators behind the one vector API."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from rldistill.envs import ale
+from rldistill.envs.atari_memory import AtariMemorySimulator
 from rldistill.envs.atari_settings import (
     MAX_FRAMES,
     AtariTask,
@@ -19,9 +23,12 @@ from rldistill.envs.atari_settings import (
 from rldistill.envs.atari_single import AtariGame
 from rldistill.envs.atari_vector import AtariVectorSimulator
 from rldistill.envs.gymnasium import GymnasiumSimulator
+from rldistill.envs.seeing import RAM
 from rldistill.envs.spec import TaskSpec
 from rldistill.envs.vector import Opened
 from rldistill.errors import SettingError
+
+Array = np.ndarray[Any, Any]
 
 
 def is_atari(task_id: str) -> bool:
@@ -48,7 +55,14 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     limit = max_steps(asked.settings, task.max_episode_steps)
     fire = fire_of(asked)
     notes = (asked.settings.describe(),)
-    if isinstance(asked.settings.frameskip, int):
+    shows: dict[str, Callable[[], Array]] = {}
+    if any(view.reads_memory for view in task.views):
+        watched = not all(view is not None and view.reads_memory for view in task.seats)
+        games = [AtariGame(asked, task.max_episode_steps, watched) for _ in range(num_envs)]
+        simulator = AtariMemorySimulator(games, min(num_envs, usable_cores()))
+        shows = {RAM: simulator.memory}
+        notes = (*notes, "single emulators on threads: the vector environment shows no memory")
+    elif isinstance(asked.settings.frameskip, int):
         frames = MAX_FRAMES if task.max_episode_steps is None else max_frames(asked.settings, limit)
         vector_env = ale.open_vector(asked, num_envs, frames, min(num_envs, usable_cores()))
         simulator = AtariVectorSimulator(vector_env, asked.settings, fire)
@@ -68,6 +82,7 @@ def open_atari(task: TaskSpec, num_envs: int, seed: int) -> Opened:
         equal_starts=True,
         notes=notes,
         frame_stack=asked.settings.stack_num,
+        shows=shows,
     )
 
 

@@ -27,11 +27,13 @@ class AtariGame(gymnasium.Env[Array, Any]):
     Args:
         task: game and settings.
         max_steps: steps after which an episode is cut; None: MAX_FRAMES emulated frames alone.
+        watched: whether frames are made; without them observations stay black.
     """
 
     render_mode = "rgb_array"
 
-    def __init__(self, task: AtariTask, max_steps: int | None) -> None:
+    def __init__(self, task: AtariTask, max_steps: int | None, watched: bool = True) -> None:
+        self._watched = watched
         self._task, self._settings = task, task.settings
         self._max_steps = max_steps or MAX_FRAMES
         self._max_frames = MAX_FRAMES if max_steps is None else max_frames(task.settings, max_steps)
@@ -57,7 +59,7 @@ class AtariGame(gymnasium.Env[Array, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """The next game, or the next life where a lost one ends the episode."""
         if seed is None and self._lost_life and self._settings.episodic_life:
-            self._act(_NOOP, seen=True)
+            self._act(_NOOP, seen=self._watched)
             return self._stack.copy(), {}
         if seed is not None:
             self._random = np.random.RandomState(seed)
@@ -74,14 +76,15 @@ class AtariGame(gymnasium.Env[Array, Any]):
                 emulator.reset_game()
         self._stack[:] = 0
         self._frames[1] = 0
-        emulator.getScreenGrayscale(self._frames[0])
-        self._see()
+        if self._watched:
+            emulator.getScreenGrayscale(self._frames[0])
+            self._see()
         self._steps = self._elapsed = 0
         self._lives, self._lost_life = emulator.lives(), False
         return self._stack.copy(), {}
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        reward, over, cut = self._act(action, seen=True)
+        reward, over, cut = self._act(action, seen=self._watched)
         return self._stack.copy(), reward, over, cut, {}
 
     def replay(self, actions: Iterable[int]) -> Array:
@@ -94,7 +97,8 @@ class AtariGame(gymnasium.Env[Array, Any]):
         # Older frames are pushed out of the stack; the one before gives a final step its picture.
         first_seen = len(every) - self._settings.stack_num - 1
         for index, action in enumerate(every):
-            _, over, cut = self._act(action, seen=index >= first_seen)
+            seen = self._watched and index >= first_seen
+            _, over, cut = self._act(action, seen=seen)
             if over or cut:
                 raise EnvironmentFailure(
                     f"{self._task.id}: the episode ends in step {index + 1} of {len(every)} that "
@@ -105,6 +109,10 @@ class AtariGame(gymnasium.Env[Array, Any]):
     def render(self) -> Any:
         """The screen in colours, as players see it: height x width x 3, uint8."""
         return self._emulator.getScreenRGB()
+
+    def memory(self) -> Array:
+        """The 128 bytes of the machine's memory, uint8."""
+        return self._emulator.getRAM()
 
     def close(self) -> None:
         """Nothing to close."""

@@ -52,7 +52,7 @@ def make(task: TaskSource, num_envs: int, seed: int) -> VectorEnv:
         import_user_module(module)
     opened = _open(spec, num_envs, seed)
     try:
-        return NormalisedVectorEnv(opened, seed)
+        return NormalisedVectorEnv(opened, seed, spec)
     except Exception:
         opened.simulator.close()
         raise

@@ -31,6 +31,8 @@ from rldistill.errors import (
 
 Env = gymnasium.Env[Any, Any]
 
+MODE = "rgb_array"  # in which an environment gives its pictures
+
 # Part of the entry point, the module that must be there, the extra that brings it.
 _EXTRAS = (("envs.box2d", "Box2D", "box2d"), ("envs.mujoco", "mujoco", "mujoco"))
 # What gymnasium registers in place of environments that it gave away.
@@ -108,9 +110,10 @@ def _has_moved(task_id: str) -> bool:
 
 
 def _from_spec(spec: EnvSpec, limit: int, task: TaskSpec) -> Env:
+    kwargs = {"render_mode": MODE} if draws(task) else {}
     try:
         return gymnasium.make(
-            spec, max_episode_steps=limit, disable_env_checker=True, **task.env_kwargs
+            spec, max_episode_steps=limit, disable_env_checker=True, **{**kwargs, **task.env_kwargs}
         )
     except RldistillError:
         raise
@@ -125,6 +128,11 @@ def _from_spec(spec: EnvSpec, limit: int, task: TaskSpec) -> Env:
         ) from error
     except Exception as error:
         raise _creation_failed(spec.id, error) from error
+
+
+def draws(task: TaskSpec) -> bool:
+    """Whether a view is of the states drawn."""
+    return any(view.draws for view in task.views)
 
 
 def _missing_or_refused(spec: EnvSpec, error: Exception) -> RldistillError:

@@ -143,6 +143,8 @@ def objection(task: TaskSpec) -> str | None:
         return "the environment is a live object"
     if task.wrapper or task.imports:
         return "a wrapper or an imported module needs gymnasium environments"
+    if any(view.draws for view in task.views):
+        return "envpool's tasks do not draw themselves, and a view is of pixels"
     if task.id not in EQUIVALENT_IDS:
         return "envpool is not shown to be the same task"
     if task.env_kwargs:

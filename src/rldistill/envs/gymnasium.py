@@ -1,6 +1,8 @@
 """Environments stepped in Python by gymnasium: any registered id, any factory, any wrapper."""
 
 import copy
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, final
 
 import gymnasium
@@ -10,7 +12,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.atari_single import AtariGame
+from rldistill.envs.construction import MODE, build_env, draws, quietly
+from rldistill.envs.off_screen import off_screen, quiet_pygame
+from rldistill.envs.seeing import PIXELS, RAM
 from rldistill.envs.spec import TaskSpec
 from rldistill.envs.vector import Opened, RawStep, SimulatorError
 from rldistill.errors import EnvironmentFailure, TaskError
@@ -73,6 +78,26 @@ class GymnasiumSimulator:
         self._last = observations
         return self._batch(observations), rewards, terminated, truncated
 
+    def shows(self) -> dict[str, Callable[[], Array]]:
+        """What can be looked at besides observations."""
+        found: dict[str, Callable[[], Array]] = {}
+        games = [env.unwrapped for env in self._envs]
+        if isinstance(games[0], AtariGame):
+            found[RAM] = lambda: np.stack([g.memory() for g in games if isinstance(g, AtariGame)])
+        elif self._envs[0].render_mode == MODE:
+            found[PIXELS] = self._pictures
+        return found
+
+    def _pictures(self) -> Array:
+        """The states drawn: [B, H, W, 3] uint8."""
+        drawn: list[Any] = []
+        try:
+            with off_screen(), quiet_pygame():
+                drawn.extend(env.render() for env in self._envs)
+        except Exception as error:
+            raise SimulatorError(len(drawn)) from error
+        return pictures(drawn)
+
     def rest(self, resting: Array) -> None:
         """Leave these alone."""
         self._resting = [bool(one) for one in resting]
@@ -91,6 +116,24 @@ class GymnasiumSimulator:
             ) from error
 
 
+def pictures(drawn: Sequence[Any]) -> Array:
+    """Frames that environments drew, as one array [B, H, W, 3] uint8.
+
+    Raises:
+        EnvironmentFailure: they are no pictures of one size.
+    """
+    shapes = {np.shape(frame) for frame in drawn}
+    shape = shapes.pop()
+    if shapes or len(shape) != 3 or shape[2] != 3:
+        raise EnvironmentFailure(
+            f"a view of pixels needs pictures [height, width, 3] of one size; got {shape}"
+        )
+    frames = np.stack(drawn)
+    if frames.dtype.kind == "f" and frames.max() <= 1.0:  # shares of full brightness
+        frames = 255.0 * frames
+    return frames.clip(0, 255).astype(np.uint8)
+
+
 def open_gymnasium(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     """Make the task with gymnasium; env i is seeded seed + i.
 
@@ -103,7 +146,7 @@ def open_gymnasium(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     envs: list[Env] = []
     limit = 0
     try:
-        with quietly(task, notes):
+        with off_screen() if draws(task) else nullcontext(), quietly(task, notes):
             for _ in range(num_envs):
                 env, limit, found = build_env(task)
                 envs.append(env)
@@ -116,13 +159,15 @@ def open_gymnasium(task: TaskSpec, num_envs: int, seed: int) -> Opened:
         raise
     if not equal:
         notes.append("two resets with one seed gave different episodes: starts cannot be paired")
+    simulator = GymnasiumSimulator(envs)
     return Opened(
-        simulator=GymnasiumSimulator(envs),
+        simulator=simulator,
         task_id=task.id or name_of(envs[0]),
         backend="gymnasium",
         max_episode_steps=limit,
         equal_starts=equal,
         notes=tuple(notes),
+        shows=simulator.shows(),
     )
 
 

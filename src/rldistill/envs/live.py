@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Callable
 from typing import Any, final
 
 import gymnasium
@@ -11,7 +12,9 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from rldistill.envs.gymnasium import name_of, starts_repeat
+from rldistill.envs.construction import MODE
+from rldistill.envs.gymnasium import name_of, pictures, starts_repeat
+from rldistill.envs.seeing import PIXELS
 from rldistill.envs.spec import TaskSpec, resolve_limit
 from rldistill.envs.vector import Opened, RawStep
 from rldistill.errors import EnvironmentFailure, SettingError, TaskError
@@ -46,6 +49,16 @@ class LiveSimulator:
                 "a higher max_episode_steps"
             )
         return copy.deepcopy(raw), np.array(rewards), np.array(terminated), np.array(truncated)
+
+    def shows(self) -> dict[str, Callable[[], Array]]:
+        """What can be looked at besides observations: pictures, where it draws them."""
+        if self._vector_env.render_mode != MODE:
+            return {}
+        return {PIXELS: self._pictures}
+
+    def _pictures(self) -> Array:
+        drawn: Any = self._vector_env.render()
+        return pictures(drawn)
 
     def rest(self, resting: Array) -> None:
         """Nothing: a vector environment of others steps all its environments or none."""
@@ -82,11 +95,13 @@ def open_live(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # envpool's says that it ignores the seed of a reset
         equal = starts_repeat(vector_env, actions, seed)
+    simulator = LiveSimulator(vector_env, limit)
     return Opened(
-        simulator=LiveSimulator(vector_env, limit),
+        simulator=simulator,
         task_id=task.id or name_of(vector_env),
         backend="gymnasium",
         max_episode_steps=limit,
         equal_starts=equal,
         notes=("your own vector environment: stepped as it is, and left open",),
+        shows=simulator.shows(),
     )

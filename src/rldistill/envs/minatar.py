@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rldistill.envs.seeing import PIXELS
 from rldistill.envs.spec import TaskSpec, resolve_limit
 from rldistill.envs.vector import Opened, RawStep, SimulatorError
 from rldistill.errors import SettingError, TaskError, did_you_mean, require
@@ -166,6 +167,10 @@ class MinAtarSimulator:
         self._last = observations
         return observations, rewards, ends[0], ends[1]
 
+    def pictures(self) -> Array:
+        """The cells in colours: [B, 240, 240, 3] uint8."""
+        return np.stack([game.render() for game in self._games])
+
     def rest(self, resting: Array) -> None:
         """Leave these alone."""
         self._resting = [bool(one) for one in resting]
@@ -206,13 +211,15 @@ def open_minatar(task: TaskSpec, num_envs: int, seed: int) -> Opened:
     del seed  # a reset brings it
     made = [build_minatar(task) for _ in range(num_envs)]
     _, limit, notes = made[0]
+    simulator = MinAtarSimulator([game for game, _, _ in made])
     return Opened(
-        simulator=MinAtarSimulator([game for game, _, _ in made]),
+        simulator=simulator,
         task_id=task.id,
         backend="minatar",
         max_episode_steps=limit,
         equal_starts=True,
         notes=notes,
+        shows={PIXELS: simulator.pictures},
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, cast, final
 
 from gymnasium import spaces
 
+from rldistill.envs.features import Feature, named_parts
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import SettingError, did_you_mean
 
@@ -23,31 +24,6 @@ _SHIPPED = Path(__file__).parent / "names"
 _WITH_UNIT = re.compile(r"(.*\S)\s*\[([^\[\]]*)\]")
 _KEYS = ("features", "actions")
 LONGEST_NAME = 200
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One number of a flat observation.
-
-    Attributes:
-        name: what it is called.
-        unit: "m/s"; "x 5 m/s" where an observed 1 means 5 m/s; "" for a number without a unit.
-        group: what belongs together, as the cells of one channel of a grid; "" for nothing.
-    """
-
-    name: str
-    unit: str = ""
-    group: str = ""
-
-    @property
-    def heading(self) -> str:
-        """Name and unit.
-
-        >>> Feature("pole angle", "rad").heading, Feature("position").heading
-        ('pole angle [rad]', 'position')
-        """
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
 
 
 @final
@@ -100,7 +76,10 @@ def task_names(task: TaskSpec, info: TaskInfo, file: Path | None = None) -> Task
     """
     given = {} if file is None else _read_file(file)
     num_features = _count(info)
-    features, notes = _shipped_features(task, info, num_features)
+    # Through a view the names are what became of those of the task.
+    features, notes = info.features, list[str]()
+    if not features:
+        features, notes = _shipped_features(task, info, num_features)
     if not features:
         features = _numbered(info, num_features)
     if "features" in given:
@@ -161,12 +140,7 @@ def _of_entry(
             for channel in entry["channels"]
         )
     if "ram" in entry:
-        known: dict[str, str] = entry["ram"]
-        names = (known.get(str(i), "") for i in range(128))
-        return tuple(
-            Feature(f"{name} (RAM byte {i})" if name else f"RAM byte {i}")
-            for i, name in enumerate(names)
-        )
+        return memory_features(task_id)
     words: list[str] = list(entry.get("features", ()))
     for block in entry.get("block", ()):
         if not _matches(task_id, block.get("ids", ["*"])):
@@ -181,13 +155,39 @@ def _of_entry(
     return _parsed(words)
 
 
+def memory_features(task_id: str) -> tuple[Feature, ...]:
+    """The 128 bytes of an Atari game's memory, with the names of those that are known."""
+    known: dict[str, str] = (_entry(task_id) or {}).get("ram", {})
+    names = (known.get(str(i), "") for i in range(128))
+    return tuple(
+        Feature(f"{name} (RAM byte {i})" if name else f"RAM byte {i}")
+        for i, name in enumerate(names)
+    )
+
+
+def known_objects(task_id: str) -> dict[int, str]:
+    """Bytes of a game's memory that say where things are, and what they are called.
+
+    Raises:
+        SettingError: none are known for this game.
+
+    >>> known_objects("ALE/Pong-v5")
+    {50: 'enemy y', 51: 'player y', 49: 'ball x', 54: 'ball y'}
+    """
+    entry = _entry(task_id) or {}
+    if "objects" not in entry:
+        games = [str(one["ids"][0]) for one in _entries() if "objects" in one]
+        raise SettingError(
+            f"view objects: none are known for {task_id}, only for {', '.join(games)}; the view "
+            "ram has all 128 bytes"
+        )
+    places = {str(name): int(byte) for byte, name in entry["ram"].items()}
+    return {places[name]: name for name in entry["objects"]}
+
+
 def _numbered(info: TaskInfo, count: int) -> tuple[Feature, ...]:
     """Names by number, with the names of the parts of a Dict or Tuple observation."""
-    names = [f"feature {i}" for i in range(count)]
-    for part in info.observation_parts:
-        for i in range(part.start, part.stop):
-            names[i] = part.name if part.stop - part.start == 1 else f"{part.name}.{i - part.start}"
-    return tuple(Feature(name) for name in names)
+    return named_parts(info.observation_parts, count)
 
 
 def _action_names(info: TaskInfo, given: Any, file: Path | None) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from gymnasium import spaces
 
-from rldistill.envs.spec import ObservationPart
-from rldistill.errors import EnvironmentFailure, TaskError
+from rldistill.envs.features import ObservationPart
+from rldistill.errors import EnvironmentFailure, SettingError, TaskError, did_you_mean
 
 Array = np.ndarray[Any, Any]
 _LARGEST = float(np.finfo(np.float32).max)
@@ -88,10 +88,82 @@ class ObservationReader:
         return flat
 
 
-def _pick(batch: Any, path: tuple[str | int, ...]) -> Array:
+@final
+class KeyReader:
+    """Some entries of a Dict or Tuple observation, in the order in which they are named.
+
+    A single entry is read as if it were all that the task observes, so that pixels stay pixels.
+
+    Raises:
+        SettingError: the space is neither Dict nor Tuple, or an entry is unknown or named twice.
+    """
+
+    def __init__(self, space: spaces.Space[Any], names: tuple[str, ...]) -> None:
+        found = [_find(space, name) for name in names]
+        self._paths = [path for path, _ in found]
+        inner = [entry for _, entry in found]
+        if len(set(self._paths)) < len(names):
+            raise SettingError(f"view keys:{','.join(names)} names an entry twice")
+        if self._paths == [(key,) for key in _entries(space)]:
+            raise SettingError(f"view keys:{','.join(names)} has no effect: there are no others")
+        self._reader = ObservationReader(inner[0] if len(inner) == 1 else spaces.Tuple(inner))
+        self.space, parts = self._reader.space, self._reader.parts
+        if len(inner) > 1:
+            renamed = {str(i): name for i, name in enumerate(names)}
+            parts = tuple(part._replace(name=_renamed(part.name, renamed)) for part in parts)
+        elif not parts and len(self.space.shape) == 1:
+            parts = (ObservationPart(names[0], 0, self.space.shape[0]),)
+        self.parts = parts
+
+    def __call__(self, batch: Any) -> Array:
+        """Batched raw observations -> [B, O] float32 or [B, ...] uint8."""
+        picked = [_reach(batch, path) for path in self._paths]
+        return self._reader(picked[0] if len(picked) == 1 else tuple(picked))
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    first, dot, rest = name.partition(".")
+    return f"{names[first]}{dot}{rest}"
+
+
+def _entries(space: spaces.Space[Any]) -> list[str | int]:
+    if isinstance(space, spaces.Dict):
+        return list(space.spaces)
+    return list(range(len(space.spaces))) if isinstance(space, spaces.Tuple) else []
+
+
+def _find(space: spaces.Space[Any], name: str) -> tuple[tuple[str | int, ...], spaces.Space[Any]]:
+    """The path of an entry, and its space."""
+    path: tuple[str | int, ...] = ()
+    left = name
+    while left:
+        keys = _entries(space)
+        if not keys:
+            where = f"at {'.'.join(map(str, path))!r} there are none: " if path else ""
+            raise SettingError(
+                f"view keys:{name} needs a Dict or Tuple observation; {where}the task has {space}"
+            )
+        fits = [key for key in keys if left == str(key) or left.startswith(f"{key}.")]
+        if not fits:
+            near = did_you_mean(left, [str(key) for key in keys])
+            raise SettingError(
+                f"view keys: the observation has no entry {name!r:.60}.{near} It has "
+                f"{', '.join(map(str, keys))}"
+            )
+        key = max(fits, key=lambda one: len(str(one)))
+        inner: Any = space
+        space, path, left = inner.spaces[key], (*path, key), left[len(str(key)) + 1 :]
+    return path, space
+
+
+def _reach(batch: Any, path: tuple[str | int, ...]) -> Any:
     for key in path:
         batch = batch[key]
-    return np.asarray(batch)
+    return batch
+
+
+def _pick(batch: Any, path: tuple[str | int, ...]) -> Array:
+    return np.asarray(_reach(batch, path))
 
 
 def _leaves(space: spaces.Space[Any], path: tuple[str | int, ...]) -> list[_Leaf]:

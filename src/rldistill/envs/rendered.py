@@ -1,8 +1,7 @@
 """One gymnasium environment of a task that draws itself: what a video is filmed of."""
 
-import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -13,16 +12,19 @@ import numpy as np
 
 from rldistill.envs.actions import action_writer
 from rldistill.envs.atari import is_atari, scored, single_game
-from rldistill.envs.construction import build_env, quietly
+from rldistill.envs.atari_single import AtariGame
+from rldistill.envs.construction import MODE, build_env, quietly
 from rldistill.envs.minatar import build_minatar, is_minatar
 from rldistill.envs.naming import task_names
 from rldistill.envs.observations import ObservationReader
+from rldistill.envs.off_screen import quiet_pygame
+from rldistill.envs.seats import Seats
+from rldistill.envs.seeing import PIXELS, RAM
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.wrappers import import_user_module
 from rldistill.errors import EnvironmentFailure, RldistillError, TaskError
 
 Array = np.ndarray[Any, Any]
-MODE = "rgb_array"
 
 
 @final
@@ -31,12 +33,16 @@ class RenderedEnv:
 
     Attributes:
         info: the task as gymnasium steps it.
+        teacher_observations: a batch of one, what the teacher sees now: what the student sees,
+            where their views are equal.
         names: of what it shows and takes.
         frames_per_second: at which the task's makers show it; 30 where they do not say.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], limit: int, task: TaskSpec) -> None:
         self._env = env
+        self.num_envs, self.observation_space = 1, env.observation_space
+        self.teacher_observations = np.zeros(0)
         self._read = ObservationReader(env.observation_space)
         self._write = action_writer(env.action_space)
         self.info = TaskInfo(
@@ -48,6 +54,9 @@ class RenderedEnv:
             equal_starts=True,
             max_episode_steps=limit,
         )
+        self._seats = Seats(task, self.info, self, self._shows()) if task.views else None
+        if self._seats is not None:
+            self.info = self._seats.info
         self.names = task_names(task, self.info)
         told: Any = env.metadata.get("render_fps")
         fits = isinstance(told, int | float) and 1 <= told <= 1000
@@ -68,13 +77,13 @@ class RenderedEnv:
         """Start the episode of this seed: the first observation as a batch of one."""
         with self._named("reset"):
             raw, _ = self._env.reset(seed=seed)
-        return self._batch(raw)
+            return self._look(raw, None, seed)
 
     def step(self, actions: Array) -> tuple[Array, float, bool]:
         """Act, with a batch of one: the observation, the reward, whether the episode ended."""
         with self._named("step"):
             raw, reward, ended, cut, _ = self._env.step(self._write(actions)[0])
-        return self._batch(raw), float(reward), bool(ended or cut)
+            return self._look(raw, actions, None), float(reward), bool(ended or cut)
 
     def draw(self) -> Array:
         """The state as it is now: [height, width, 3] uint8.
@@ -93,12 +102,29 @@ class RenderedEnv:
             picture = 255.0 * picture
         return picture.clip(0, 255).astype(np.uint8)
 
-    def _batch(self, raw: Any) -> Array:
+    def _shows(self) -> dict[str, Callable[[], Array]]:
+        """What views can look at besides observations."""
+        game = self._env.unwrapped
+        if isinstance(game, AtariGame):
+            return {RAM: lambda: game.memory()[None]}
+        return {PIXELS: lambda: self.draw()[None]}
+
+    def _look(self, raw: Any, actions: Array | None, seed: int | None) -> Array:
+        """What the student sees; what the teacher sees is kept beside."""
+        batch = self._batch(raw)
+        if self._seats is None:
+            self.teacher_observations = observations = np.array(self._read(batch))
+            return observations
+        starts = np.array([actions is None])
+        observations, theirs = self._seats.look(batch, actions, starts, seed)
+        self.teacher_observations = theirs
+        return observations
+
+    def _batch(self, raw: Any) -> Any:
         space: Any = self._env.observation_space
-        batched: Any = gymnasium.vector.utils.concatenate(
+        return gymnasium.vector.utils.concatenate(
             space, [raw], gymnasium.vector.utils.create_empty_array(space, 1)
         )
-        return np.array(self._read(batched))
 
     @contextmanager
     def _named(self, when: str) -> Generator[None]:
@@ -172,36 +198,6 @@ def _follow_body(env: gymnasium.Env[Any, Any], task: TaskSpec) -> None:
         mujoco: Any = sys.modules["mujoco"]
         camera = mujoco.mj_name2id(body.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")
         body.mujoco_renderer.camera_id = camera  # -1, the free camera, where there is none
-
-
-@contextmanager
-def off_screen() -> Generator[None]:
-    """Draw without a display: MuJoCo by EGL, pygame by its dummy driver, unless the user chose.
-
-    MuJoCo's EGL needs a library of the system: on Debian `apt install libegl1`. Where there is
-    none, MUJOCO_GL=osmesa and `apt install libosmesa6` draw on the CPU.
-    """
-    chosen = {"SDL_VIDEODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
-    if sys.platform.startswith("linux"):
-        chosen["MUJOCO_GL"] = "egl"
-    displayed = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    mine = {} if displayed else {k: v for k, v in chosen.items() if k not in os.environ}
-    os.environ.update(mine)
-    try:
-        yield
-    finally:
-        for name in mine:
-            os.environ.pop(name, None)
-
-
-@contextmanager
-def quiet_pygame() -> Generator[None]:
-    """No greeting of pygame, and none of its warnings."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _advice(error: Exception) -> str:

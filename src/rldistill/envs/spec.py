@@ -1,12 +1,14 @@
 """What a task is asked to be (TaskSpec) and what it turned out to be (TaskInfo)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from dataclasses import dataclass, field, replace
+from typing import Any, final
 
 import gymnasium
 from gymnasium import spaces
 
+from rldistill.envs.features import Feature, ObservationPart
+from rldistill.envs.views import View, text_of
 from rldistill.errors import SettingError, did_you_mean
 
 BACKENDS = ("auto", "envpool", "gymnasium", "ale", "minatar")
@@ -34,6 +36,8 @@ class TaskSpec:
         vector_env: a live gymnasium.vector.VectorEnv with NEXT_STEP autoreset; never closed here.
         max_episode_steps: limit in env steps, None for the one that the task declares, or
             DEFAULT_MAX_EPISODE_STEPS where it declares none.
+        teacher_view: what the teacher sees; None: what the task gives.
+        student_view: what the student sees, of the same steps; None: what the task gives.
 
     Raises:
         SettingError: a setting is unknown, out of range, or without effect beside the others.
@@ -47,10 +51,47 @@ class TaskSpec:
     factory: EnvFactory | None = None
     vector_env: gymnasium.vector.VectorEnv[Any, Any, Any] | None = None
     max_episode_steps: int | None = None
+    teacher_view: View | None = None
+    student_view: View | None = None
 
     def __post_init__(self) -> None:
         self._check_values()
         self._check_effects()
+
+    @property
+    def one_view(self) -> bool:
+        """Whether teacher and student see the same."""
+        return self.teacher_view == self.student_view
+
+    @property
+    def seats(self) -> tuple[View | None, View | None]:
+        """What student and teacher see."""
+        return self.student_view, self.teacher_view
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Those that are set."""
+        return tuple(view for view in self.seats if view is not None)
+
+    def seen_by_teacher(self) -> "TaskSpec":
+        """The task as the teacher alone sees it, for whoever plays it by itself.
+
+        >>> TaskSpec(id="CartPole-v1", student_view=View.parse("[0]")).seen_by_teacher().views
+        ()
+        """
+        return self if self.one_view else replace(self, student_view=self.teacher_view)
+
+    def seen_by_student(self) -> "TaskSpec":
+        """The task as the student alone sees it."""
+        return self if self.one_view else replace(self, teacher_view=self.student_view)
+
+    def view_texts(self) -> dict[str, str]:
+        """The views that are set, as text, by the names of their settings."""
+        both = {
+            "teacher_view": text_of(self.teacher_view),
+            "student_view": text_of(self.student_view),
+        }
+        return {name: text for name, text in both.items() if text is not None}
 
     @property
     def is_live(self) -> bool:
@@ -67,6 +108,8 @@ class TaskSpec:
             raise SettingError(f"max_episode_steps must be >= 1; got {self.max_episode_steps}")
         if not self.id and not self.is_live:
             raise SettingError("a task needs an id, a factory or a vector environment; got none")
+        for name in ("teacher_view", "student_view"):
+            require_view(getattr(self, name), name)
         reserved = [name for name in RESERVED_KWARGS if name in self.env_kwargs]
         if reserved:
             raise SettingError(
@@ -85,19 +128,16 @@ class TaskSpec:
         needs_gymnasium = (
             "a live environment" if self.is_live else "wrapper" if self.wrapper else ""
         )
+        if self.backend == "envpool" and any(view.draws for view in self.views):
+            raise SettingError(
+                "a view of pixels needs a task that draws itself, which envpool's do not; leave "
+                "the backend out"
+            )
         if self.backend not in ("auto", "gymnasium") and needs_gymnasium:
             raise SettingError(
                 f"{needs_gymnasium} needs gymnasium environments and backend is {self.backend!r}; "
                 "use backend 'auto' or 'gymnasium'"
             )
-
-
-class ObservationPart(NamedTuple):
-    """Where one entry of a Dict or Tuple observation lies in the flat vector: [start, stop)."""
-
-    name: str  # keys joined by dots, for example "goal.position" or "0"
-    start: int
-    stop: int
 
 
 @final
@@ -116,6 +156,8 @@ class TaskInfo:
         max_episode_steps: an episode is truncated after this many env steps.
         notes: one line each: which backend and why, what was assumed, what would be faster.
         frame_stack: S, where an observation [S, H, W] is the last S frames, oldest first; else 1.
+        teacher_space: what the teacher observes, where its view is another; None: the same.
+        features: names of what is observed through a view; empty: those of the task.
     """
 
     id: str
@@ -127,6 +169,26 @@ class TaskInfo:
     max_episode_steps: int
     notes: tuple[str, ...] = ()
     frame_stack: int = 1
+    teacher_space: spaces.Box | None = None
+    features: tuple[Feature, ...] = ()
+
+    @property
+    def teacher_shape(self) -> tuple[int, ...]:
+        """Shape of one observation of the teacher."""
+        space = self.observation_space if self.teacher_space is None else self.teacher_space
+        return space.shape
+
+
+def require_view(view: object, name: str) -> None:
+    """Check the type of a setting that holds a view.
+
+    Raises:
+        SettingError: it is no View.
+    """
+    if view is not None and not isinstance(view, View):
+        raise SettingError(
+            f'{name} must be a View, such as View.parse("[0,1,4:6]"); got {type(view).__name__}'
+        )
 
 
 def resolve_limit(asked: int | None, declared: int | None) -> tuple[int, tuple[str, ...]]:
@@ -155,9 +217,10 @@ def describe(info: TaskInfo) -> str:
     ...                   action_space=Discrete(2), equal_starts=True, max_episode_steps=50))
     'Toy-v0 on gymnasium: 3 numbers -> 2 actions, at most 50 steps, equal starts by seed'
     """
-    seen, acted = info.observation_space, info.action_space
-    shape = seen.shape
-    inputs = f"{shape[0]} numbers" if len(shape) == 1 else f"pixels {'x'.join(map(str, shape))}"
+    acted = info.action_space
+    inputs = in_words(info.observation_space.shape)
+    if info.teacher_space is not None:
+        inputs = f"teacher {in_words(info.teacher_space.shape)}, student {inputs}"
     if isinstance(acted, spaces.Discrete):
         outputs = f"{acted.n} actions"
     else:
@@ -165,3 +228,12 @@ def describe(info: TaskInfo) -> str:
     starts = "equal starts by seed" if info.equal_starts else "starts not equal by seed"
     limit = f"at most {info.max_episode_steps:,} steps"
     return f"{info.id} on {info.backend}: {inputs} -> {outputs}, {limit}, {starts}"
+
+
+def in_words(shape: tuple[int, ...]) -> str:
+    """The shape of an observation, for people.
+
+    >>> in_words((8,)), in_words((4, 84, 84))
+    ('8 numbers', 'pixels 4x84x84')
+    """
+    return f"{shape[0]} numbers" if len(shape) == 1 else f"pixels {'x'.join(map(str, shape))}"

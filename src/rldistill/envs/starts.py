@@ -157,6 +157,15 @@ class StartedEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> Any:
         return self._env.step(action)
 
+    def render(self) -> Any:
+        """As the environment draws itself."""
+        return self._env.render()
+
+    @property
+    def unwrapped(self) -> Env:
+        """The environment inside of it."""
+        return self._env.unwrapped
+
     def close(self) -> None:
         self._env.close()
 
@@ -202,12 +211,14 @@ def make_started(task: TaskSpec, states: Sequence[Start]) -> VectorEnv:
 def _vector(
     task: TaskSpec, envs: list[Env], limit: int, notes: tuple[str, ...], seed: int
 ) -> VectorEnv:
+    simulator = GymnasiumSimulator(envs)
     opened = Opened(
-        simulator=GymnasiumSimulator(envs),
+        simulator=simulator,
         task_id=task.id,
         backend="single",
         max_episode_steps=limit,
         equal_starts=True,
         notes=notes,
+        shows=simulator.shows(),
     )
-    return NormalisedVectorEnv(opened, seed)
+    return NormalisedVectorEnv(opened, seed, task)

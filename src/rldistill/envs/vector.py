@@ -4,7 +4,8 @@ Shapes: B environments, O numbers of a flat observation, D size of a continuous 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, final
 
@@ -13,7 +14,8 @@ from gymnasium import spaces
 
 from rldistill.envs.actions import action_writer, all_finite
 from rldistill.envs.observations import ObservationReader
-from rldistill.envs.spec import TaskInfo
+from rldistill.envs.seats import Seats
+from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import EnvironmentFailure, RldistillError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -29,22 +31,31 @@ class Step(NamedTuple):
     counts as terminated (envpool reports it as truncated on the last step of the limit).
     """
 
-    observations: Array  # [B, O] float32, or [B, ...] uint8
+    observations: Array  # [B, O] float32, or [B, ...] uint8: what the student sees
     rewards: Array  # [B] float64, raw
     terminated: Array  # [B] bool: a real end, worth nothing afterwards
     truncated: Array  # [B] bool: cut off by the step limit, worth what follows
     valid: Array  # [B] bool
+    teacher_observations: Array  # what the teacher sees of the same step; one array if it is equal
 
 
 class VectorEnv(ABC):
-    """B copies of one task that act in step; a context manager that closes them."""
+    """B copies of one task that act in step; a context manager that closes them.
+
+    Attributes:
+        info: the task.
+        num_envs: B.
+        teacher_observations: [B, ...], what the teacher sees now, after a reset or a step: the
+            very array that the student sees, where their views are equal.
+    """
 
     info: TaskInfo
     num_envs: int
+    teacher_observations: Array
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Array:
-        """Start new episodes everywhere: observations [B, ...].
+        """Start new episodes everywhere: what the student sees, [B, ...].
 
         Args:
             seed: env i is seeded seed + i, as if the environments were made anew with it; None goes
@@ -121,7 +132,10 @@ class SimulatorError(Exception):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A simulator and what its backend knows of it."""
+    """A simulator and what its backend knows of it.
+
+    `shows` is what else can be looked at after each step: seeing.PIXELS, seeing.RAM.
+    """
 
     simulator: Simulator
     task_id: str
@@ -130,13 +144,14 @@ class Opened:
     equal_starts: bool
     notes: tuple[str, ...] = ()
     frame_stack: int = 1
+    shows: Mapping[str, Callable[[], Array]] = field(default_factory=dict[str, Callable[[], Array]])
 
 
 @final
 class NormalisedVectorEnv(VectorEnv):
     """A simulator behind the conventions of Step and TaskInfo."""
 
-    def __init__(self, opened: Opened, seed: int) -> None:
+    def __init__(self, opened: Opened, seed: int, task: TaskSpec | None = None) -> None:
         self._simulator = opened.simulator
         self.num_envs = self._simulator.num_envs
         self._read = ObservationReader(self._simulator.observation_space)
@@ -159,18 +174,22 @@ class NormalisedVectorEnv(VectorEnv):
             notes=opened.notes,
             frame_stack=opened.frame_stack,
         )
+        self._seats = None
+        if task is not None and task.views:
+            self._seats = Seats(task, self.info, self._simulator, opened.shows)
+            self.info = self._seats.info
 
     def reset(self, seed: int | None = None) -> Array:
+        seed = self._seed if seed is None else seed
         try:
-            raw = self._simulator.reset(self._seed if seed is None else seed)
+            raw = self._simulator.reset(seed)
         except Exception as error:
             raise self._failure(error, "reset") from _original(error)
         self._seed, self._step_count, self._started = None, 0, True
         self._valid, self._num_lost = np.ones(self.num_envs, np.bool_), 0
         self._lengths = np.zeros(self.num_envs, np.int64)
         self._resting = np.zeros(self.num_envs, np.bool_)
-        observations = self._observations(raw)
-        self._check_finite(observations, "observation")
+        observations, self.teacher_observations = self._look(raw, None, seed)
         return observations
 
     def step(self, actions: Array) -> Step:
@@ -181,10 +200,10 @@ class NormalisedVectorEnv(VectorEnv):
             raw, rewards, terminated, truncated = self._simulator.step(written)
         except Exception as error:
             raise self._failure(error, f"step {self._step_count}") from _original(error)
-        observations = self._observations(raw)
+        observations, theirs = self._look(raw, actions, None)
         rewards = rewards.astype(np.float64)
-        self._check_finite(observations, "observation")
         self._check_finite(rewards, "reward")
+        self.teacher_observations = theirs
         valid = self._valid
         if self._num_lost:
             rewards *= valid
@@ -201,7 +220,7 @@ class NormalisedVectorEnv(VectorEnv):
             )
         self._num_lost = np.count_nonzero(lost)
         self._valid = ~lost
-        return Step(observations, rewards, terminated, truncated, valid)
+        return Step(observations, rewards, terminated, truncated, valid, theirs)
 
     def rest(self, resting: Array) -> None:
         self._resting = np.array(resting, np.bool_)
@@ -218,11 +237,29 @@ class NormalisedVectorEnv(VectorEnv):
         if not self._started:
             raise ShapeError("step: reset() must be called first; it gives the first observations")
 
-    def _observations(self, raw: Any) -> Array:
+    def _look(self, raw: Any, actions: Array | None, seed: int | None) -> tuple[Array, Array]:
+        """What student and teacher see: one array twice where their views are equal."""
+        if self._seats is None:
+            plain = self._read_plain(raw)
+            return plain, plain
+        starts = np.ones_like(self._valid) if actions is None else ~self._valid
         try:
-            return self._read(raw)
+            ours, theirs = self._seats.look(raw, actions, starts, seed)
         except EnvironmentFailure as error:
             raise EnvironmentFailure(f"{self.info.id}: {error}") from error
+        self._check_finite(ours, "observation through the student's view")
+        if theirs is not ours:
+            self._check_finite(theirs, "observation through the teacher's view")
+        return ours, theirs
+
+    def _read_plain(self, raw: Any) -> Array:
+        """What a task without views shows, to both."""
+        try:
+            observations = self._read(raw)
+        except EnvironmentFailure as error:
+            raise EnvironmentFailure(f"{self.info.id}: {error}") from error
+        self._check_finite(observations, "observation")
+        return observations
 
     def _failure(self, error: Exception, when: str) -> RldistillError:
         if isinstance(error, RldistillError):

@@ -29,22 +29,31 @@ def parse_wrapper(text: str) -> EnvWrapper:
     >>> parse_wrapper("gymnasium.wrappers:FlattenObservation").__name__
     'FlattenObservation'
     """
+    return cast(EnvWrapper, parse_function(text, "wrapper"))
+
+
+def parse_function(text: str, what: str) -> Callable[..., Any]:
+    """The function that "module:function" names; `what` is the setting, for errors.
+
+    Raises:
+        SettingError: the text has another form, or the module or the function does not exist.
+    """
     module_name, colon, path = text.partition(":")
     if not (module_name and colon and path) or ":" in path:
-        raise SettingError(f"wrapper must be 'module:function'; got {text!r}")
-    found: Any = import_user_module(module_name, what="wrapper")
+        raise SettingError(f"{what} must be 'module:function'; got {text!r}")
+    found: Any = import_user_module(module_name, what=what)
     for name in path.split("."):
         if not hasattr(found, name):
             callables = [known for known in dir(found) if callable(getattr(found, known, None))]
             raise SettingError(
-                f"wrapper {text!r}: {module_name} has no {name!r}.{did_you_mean(name, callables)}"
+                f"{what} {text!r}: {module_name} has no {name!r}.{did_you_mean(name, callables)}"
             )
         found = getattr(found, name)
     if not callable(found):
         raise SettingError(
-            f"wrapper {text!r}: a function is required, this is a {type(found).__name__}"
+            f"{what} {text!r}: a function is required, this is a {type(found).__name__}"
         )
-    return cast(EnvWrapper, found)
+    return found
 
 
 def import_user_module(name: str, what: str = "import") -> ModuleType:

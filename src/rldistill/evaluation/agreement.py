@@ -112,22 +112,36 @@ class Order:
 
 
 def agreement(
-    teacher: Policy, student: Policy, observations: Tensor, order: Order | None = None
+    teacher: Policy,
+    student: Policy,
+    observations: Tensor,
+    teacher_observations: Tensor | None = None,
+    order: Order | None = None,
 ) -> Agreement:
-    """Compare two policies on observations [N, ...], acting by mode.
+    """Compare two policies on N states, acting by mode.
+
+    Args:
+        teacher, student: who is compared.
+        observations: [N, ...], what the student sees of the states.
+        teacher_observations: [N, ...], what the teacher sees of the same; None: the same.
+        order: where they lie in their episodes; only recurrent policies need it.
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
         TaskError: a policy is recurrent, and the order is not known.
     """
-    return compare(teacher, student, observations, order).summary()
+    return compare(teacher, student, observations, teacher_observations, order).summary()
 
 
 @torch.no_grad()
 def compare(
-    teacher: Policy, student: Policy, observations: Tensor, order: Order | None = None
+    teacher: Policy,
+    student: Policy,
+    observations: Tensor,
+    teacher_observations: Tensor | None = None,
+    order: Order | None = None,
 ) -> Comparison:
-    """What agreement() is the mean of, for each of the observations [N, ...].
+    """What agreement() is the mean of, for each of the N states.
 
     Raises:
         ShapeError: no observations, or policies of different action spaces.
@@ -136,7 +150,8 @@ def compare(
     if len(observations) == 0:
         raise ShapeError("agreement: no states to compare on")
     heads = (teacher.info.head, student.info.head)
-    raw = [outputs_of(policy, observations, order) for policy in (teacher, student)]
+    shown = observations if teacher_observations is None else teacher_observations
+    raw = [outputs_of(teacher, shown, order), outputs_of(student, observations, order)]
     ours, theirs = (head(out) for head, out in zip(heads, raw, strict=True))
     if isinstance(ours, Categorical) and isinstance(theirs, Categorical):
         if heads[0].num_outputs != heads[1].num_outputs:

@@ -19,6 +19,7 @@ from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.atari_scores import SOURCE
 from rldistill.evaluation.normalise import human_normalised
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import (
     SEED_SPACE,
     Arena,
@@ -118,12 +119,13 @@ def evaluate(
     if against is None and (settings.floor, settings.teacher_act) != (DEFAULT_FLOOR, Acting()):
         raise SettingError("floor and teacher_act have no effect without a teacher: give against")
     started = time.perf_counter()
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), policy, against)
+    spec = spec if against is not None else spec.seen_by_student()
     info = task_info(spec)
     alone = against is None or against == policy
     with between("policy", "task"):
         student = _load(policy, info, settings if alone else None)
-    teacher = None if against is None else _load(against, info, settings)
+    teacher = None if against is None else _load(against, info, settings, True)
     require_acting(student, settings.student_act, "student_act")
     if teacher is not None:
         require_acting(teacher, settings.teacher_act, "teacher_act")
@@ -193,10 +195,10 @@ def play(
         seed = arena.next_seed()
         keep = index == 0
         actor = policy_actor(student, settings.student_act, device, seed)
-        played[0].append(arena.play(actor, seed, keep))
+        played[0].append(arena.play(actor, seed, keep and teacher is not None))
         if teacher is not None:
             actor = policy_actor(teacher, settings.teacher_act, device, seed)
-            played[1].append(arena.play(actor, seed, keep))
+            played[1].append(arena.play(actor, seed, keep, as_teacher=True))
             played[2].append(arena.play(random_actor(arena.info.action_space, seed), seed))
     return played
 
@@ -211,7 +213,7 @@ def compare(
 ) -> AgreementPair:
     """Agreement on the states of one round of each."""
     on_student, on_teacher = (
-        agreement(teacher, student, played.states(), played.order)
+        agreement(teacher, student, *played.seen(), played.order)
         for played in (student_round, teacher_round)
     )
     return AgreementPair(on_student, on_teacher)
@@ -284,14 +286,16 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(source: Any, info: TaskInfo, settings: EvaluationSettings | None) -> NetworkPolicy:
+def _load(
+    source: Any, info: TaskInfo, settings: EvaluationSettings | None, as_teacher: bool = False
+) -> NetworkPolicy:
     return load_teacher(
         source,
         vecnormalize=None if settings is None else settings.vecnormalize,
         card=None if settings is None else settings.card,
         head=None if settings is None else settings.head,
         trust=settings is not None and settings.trust,
-        observation_shape=info.observation_space.shape,
+        observation_shape=info.teacher_shape if as_teacher else info.observation_space.shape,
         action_space=info.action_space,
         announce=None,
     )

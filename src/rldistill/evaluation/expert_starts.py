@@ -20,6 +20,12 @@ from rldistill.envs.spec import TaskSpec
 from rldistill.envs.starts import Start, Starts, make_single, plain_kwargs
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import DatasetError, SettingError, between
+from rldistill.evaluation.own_views import (
+    recorded_views,
+    refuse_code,
+    through_views,
+    with_own_views,
+)
 from rldistill.evaluation.scores import (
     Actor,
     policy_actor,
@@ -75,7 +81,7 @@ def record_starts(
     Raises:
         RldistillError: one of its kinds.
     """
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), policy).seen_by_student()
     info = task_info(spec)
     with between("policy", "task"):
         loaded = load_teacher(
@@ -140,7 +146,11 @@ def starts_from_dataset(folder: Path, settings: StartSettings = StartSettings())
     """
     dataset = ShardDataset(folder)
     meta = dataset.meta
+    views = recorded_views(meta.views)
+    for view in views.values():
+        refuse_code(view, str(folder))
     spec = TaskSpec(id=meta.task_id, env_kwargs=dict(meta.env_kwargs))
+    spec = through_views(spec, views).seen_by_student()
     episodes = list(_replayable(dataset, spec, training_seed(meta.seed), settings.episodes))
     if not episodes:
         raise DatasetError(

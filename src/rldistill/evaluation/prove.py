@@ -98,7 +98,7 @@ class Prover:
         """Teacher and random policy over one round; played once per run."""
         if self.reference is None:
             seed = self.arena.next_seed()
-            teacher = self.arena.play(self._teacher(seed), seed).returns
+            teacher = self.arena.play(self._teacher(seed), seed, as_teacher=True).returns
             random = self.arena.play(self._random(seed), seed).returns
             error = np.sqrt((teacher.var() + random.var()) / len(teacher))
             self.reference = Reference(
@@ -165,8 +165,7 @@ class Prover:
         verdict = self.trial.conclude(s, t, r, paired=self.paired, seed=self.arena.base_seed)
         who = self.contestants
         on_student, on_teacher = (
-            compare(who.teacher, student, one.states().to(who.device), one.order)
-            for one in played[0][:2]
+            compare(who.teacher, student, *one.seen(who.device), one.order) for one in played[0][:2]
         )
         alike = AgreementPair(on_student.summary(), on_teacher.summary())
         return Measured(verdict, alike, played, (on_student, on_teacher))
@@ -176,7 +175,7 @@ class Prover:
         seed = self.arena.next_seed()
         return (
             self.arena.play(self._student(student, seed), seed, keep),
-            self.arena.play(self._teacher(seed), seed, keep),
+            self.arena.play(self._teacher(seed), seed, keep, as_teacher=True),
             self.arena.play(self._random(seed), seed),
         )
 

@@ -9,6 +9,7 @@ from rldistill.envs.naming import task_names
 from rldistill.errors import between
 from rldistill.evaluation.evaluate import EvaluationSettings, one_thread
 from rldistill.evaluation.evidence import RunEvidence, take_evidence
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import SEED_SPACE, Arena, count_envs, require_acting, task_info
 from rldistill.teachers.load import load_teacher
@@ -33,7 +34,7 @@ def remeasure(
     Raises:
         RldistillError: a file cannot be read, or a policy does not fit the task.
     """
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), student, teacher)
     info = task_info(spec)
     shape, actions = info.observation_space.shape, info.action_space
     with between("policy", "task"):
@@ -42,7 +43,7 @@ def remeasure(
         teacher,
         vecnormalize=settings.vecnormalize,
         card=settings.card,
-        observation_shape=shape,
+        observation_shape=info.teacher_shape,
         action_space=actions,
         announce=None,
     )

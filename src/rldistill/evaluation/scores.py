@@ -7,7 +7,6 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
 
 from rldistill.core import (
     Acting,
@@ -31,6 +30,8 @@ from rldistill.rollout.control import uniform_actions
 # float32 [B, D]. It carries what it remembers itself.
 Actor = Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
+CPU = torch.device("cpu")
+
 # Evaluation seeds and training seeds come from disjoint halves of the non-negative int32 range.
 SEED_SPACE = 1 << 30
 
@@ -43,10 +44,13 @@ class Round:
     Attributes:
         returns: [B] float64, undiscounted sums of raw reward.
         lengths: [B] int64, environment steps.
-        observations: [N, ...] the states visited, in no order, where they were asked for; else [0].
+        observations: [N, ...] the states visited, in no order, where they were asked for; else [0]:
+            as the student sees them.
         seed: environment i was seeded seed + i.
         episodes: [N] int64, the environment in which each of these states was visited.
         steps: [N] int64, environment steps before it; 0 is the start.
+        teacher_observations: [N, ...], the same states as the teacher sees them, where that is
+            something else; None: the same.
     """
 
     returns: np.ndarray[Any, Any]
@@ -55,10 +59,15 @@ class Round:
     seed: int = 0
     episodes: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     steps: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    teacher_observations: np.ndarray[Any, Any] | None = None
 
-    def states(self) -> Tensor:
-        """The states visited, as a tensor."""
-        return torch.from_numpy(self.observations)
+    def seen(self, device: torch.device = CPU) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The states as the student sees them, and as the teacher, for agreement()."""
+        theirs = self.teacher_observations
+        return (
+            torch.from_numpy(self.observations).to(device),
+            None if theirs is None else torch.from_numpy(theirs).to(device),
+        )
 
     @property
     def order(self) -> Order:
@@ -100,11 +109,24 @@ def random_actor(space: spaces.Space[Any], seed: int) -> Actor:
     return lambda observations, starts: uniform_actions(space, len(observations), generator)
 
 
-def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
+def play_round(
+    env: VectorEnv,
+    actor: Actor,
+    seed: int,
+    keep_observations: bool = False,
+    as_teacher: bool = False,
+) -> Round:
     """Play one complete round: each environment's first episode after this seed, then stop.
 
     Environments that finish early rest (or go on stepping in vain, where the backend cannot let
     them rest): so short episodes are not over-represented.
+
+    Args:
+        env: the environments.
+        actor: who plays.
+        seed: of the round.
+        keep_observations: keep the states that are visited.
+        as_teacher: the actor is shown what the teacher sees, not what the student sees.
 
     Raises:
         EnvironmentFailure: the environment raised or did not end.
@@ -114,12 +136,15 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     running = np.ones(env.num_envs, bool)
     kept: list[np.ndarray[Any, Any]] = []
+    theirs: list[np.ndarray[Any, Any]] = []
     whose: list[np.ndarray[Any, Any]] = []
     while running.any():
         if keep_observations:
             kept.append(observations[running])
             whose.append(np.flatnonzero(running))
-        actions = actor(observations, starts)
+            if env.teacher_observations is not observations:
+                theirs.append(env.teacher_observations[running])
+        actions = actor(env.teacher_observations if as_teacher else observations, starts)
         if actions.dtype.kind == "f" and not np.isfinite(actions).all():
             raise NotFiniteError("the policy gave an action that is NaN or infinite")
         step = env.step(actions)
@@ -133,7 +158,8 @@ def play_round(env: VectorEnv, actor: Actor, seed: int, keep_observations: bool 
     seen = np.concatenate(kept) if kept else np.zeros((0, *observations.shape[1:]), np.float32)
     episodes = np.concatenate([*whose, np.zeros(0, np.int64)])
     steps = np.repeat(np.arange(len(whose)), [len(awake) for awake in whose])
-    return Round(returns, lengths, seen, seed, episodes, steps)
+    seen_by_teacher = np.concatenate(theirs) if theirs else None
+    return Round(returns, lengths, seen, seed, episodes, steps, seen_by_teacher)
 
 
 @final
@@ -147,8 +173,8 @@ class Arena:
         num_envs: episodes per round.
         base_seed: of the run.
         rounds_played: how many seed blocks were used; saved in checkpoints.
-        env: the environments, made at the first round and seeded anew for each; a context manager
-            closes them.
+        envs: the environments, made at the first round and seeded anew for each, by what they
+            show; a context manager closes them.
         starts: states that episodes start from, one for each environment; None: where the task
             starts them.
     """
@@ -158,16 +184,16 @@ class Arena:
     num_envs: int
     base_seed: int
     rounds_played: int = 0
-    env: VectorEnv | None = None
+    envs: dict[str, VectorEnv] = field(default_factory=dict[str, VectorEnv])
     starts: tuple[Start, ...] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.env is not None:
-            self.env.close()
-            self.env = None
+        for env in self.envs.values():
+            env.close()
+        self.envs.clear()
 
     def next_seed(self) -> int:
         """The first of num_envs fresh seeds.
@@ -184,16 +210,26 @@ class Arena:
         self.rounds_played += 1
         return seed
 
-    def play(self, actor: Actor, seed: int, keep_observations: bool = False) -> Round:
-        """One round of freshly seeded environments."""
-        if self.env is None:
-            # A training's clipping of rewards and ends of episodes are no part of a score.
-            task = scored(self.task)
+    def play(
+        self, actor: Actor, seed: int, keep_observations: bool = False, as_teacher: bool = False
+    ) -> Round:
+        """One round of freshly seeded environments, which show no more than is needed."""
+        env = self._env(keep_observations, as_teacher, seed)
+        return play_round(env, actor, seed, keep_observations, as_teacher)
+
+    def _env(self, both: bool, as_teacher: bool, seed: int) -> VectorEnv:
+        """Environments that show what one seat sees, or both; made where there are none yet."""
+        # A training's clipping of rewards and ends of episodes are no part of a score.
+        task = scored(self.task)
+        shown = "both" if both or task.one_view else "teacher" if as_teacher else "student"
+        if shown not in self.envs:
+            if shown != "both":
+                task = task.seen_by_teacher() if as_teacher else task.seen_by_student()
             if self.starts is None:
-                self.env = make(task, self.num_envs, seed)
+                self.envs[shown] = make(task, self.num_envs, seed)
             else:
-                self.env = make_started(task, self.starts)
-        return play_round(self.env, actor, seed, keep_observations)
+                self.envs[shown] = make_started(task, self.starts)
+        return self.envs[shown]
 
 
 def task_info(task: TaskSpec) -> TaskInfo:

@@ -150,7 +150,7 @@ def measure_strength(
         for _ in range(trial.rounds):
             seed = arena.next_seed()
             actor = policy_actor(teacher, trial.teacher_act, torch.device("cpu"), seed)
-            returns.append(arena.play(actor, seed).returns)
+            returns.append(arena.play(actor, seed, as_teacher=True).returns)
             actor = random_actor(arena.info.action_space, seed)
             randoms.append(arena.play(actor, seed).returns)
     source = "given" if best is not None else "gymnasium's registry"
@@ -229,7 +229,7 @@ def measure_drift(
             actor = policy_actor(student, trial.student_act, device, seed)
             own.append(arena.play(actor, seed, keep_observations=True))
             actor = policy_actor(teacher, trial.teacher_act, device, seed)
-            theirs.append(arena.play(actor, seed, keep_observations=True))
+            theirs.append(arena.play(actor, seed, keep_observations=True, as_teacher=True))
         pairs = [[_alike(teacher, student, one) for one in side] for side in (own, theirs)]
     return _drift(pairs[0], pairs[1], _returns(theirs) - _returns(own))
 
@@ -274,7 +274,7 @@ def _arena(spec: TaskSpec, trial: Trial) -> Arena:
 
 
 def _alike(teacher: Policy, student: Policy, played: Round) -> Agreement:
-    return agreement(teacher, student, played.states(), played.order)
+    return agreement(teacher, student, *played.seen(), played.order)
 
 
 def _returns(rounds: list[Round]) -> FloatArray:

@@ -12,6 +12,7 @@ from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.naming import TaskNames, task_names
 from rldistill.envs.spec import TaskInfo
 from rldistill.errors import SettingError
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import count_envs, task_info
 from rldistill.explain.actions import acts, is_discrete, sameness
 from rldistill.explain.changes import changes_of
@@ -96,7 +97,8 @@ def explain_policy(
     Raises:
         RldistillError: one of its kinds.
     """
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), policy, against)
+    spec = spec.seen_by_student() if against is None else spec
     info = task_info(spec)
     subject = load_subject(policy, info, settings.vecnormalize)
     teacher = None if against is None else load_subject(against, info, role="teacher")
@@ -109,7 +111,9 @@ def explain_policy(
         looks = None if len(shape) == 1 else _saliency(subject, played)
         if not has_names:
             return _pixels(_About(subject, teacher, info, names, played), looks)
-        rows = _About(flat(subject), teacher and flat(teacher), info, names, played.flat())
+        if teacher is not None and spec.one_view:
+            teacher = flat(teacher)
+        rows = _About(flat(subject), teacher, info, names, played.flat())
         return dataclasses.replace(_numbers(rows, where, settings), saliency=looks)
 
 
@@ -128,7 +132,8 @@ class _About:
         """How alike subject and teacher act in each state played."""
         if self.teacher is None:
             return None
-        theirs = acts(self.teacher, self.played.observations)
+        seen = self.played.teacher_observations
+        theirs = acts(self.teacher, self.played.observations if seen is None else seen)
         return sameness(self.subject.info.head, self.played.actions, theirs)
 
     def explanation(self, **found: Any) -> Explanation:

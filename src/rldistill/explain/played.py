@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -29,6 +29,8 @@ class Played:
         returns_to_go: float64 [N], sum of raw rewards from this step to the end of its episode.
         episode: int64 [N], which episode, 0 to E - 1.
         returns: float64 [E], of whole episodes.
+        teacher_observations: [N, ...], the states as the teacher sees them, where that is
+            something else; None: the same.
     """
 
     observations: Array
@@ -36,6 +38,7 @@ class Played:
     returns_to_go: Array
     episode: Array
     returns: Array
+    teacher_observations: Array | None = None
 
     @property
     def num_episodes(self) -> int:
@@ -45,7 +48,7 @@ class Played:
     def flat(self) -> "Played":
         """With its observations as rows of float32."""
         rows = self.observations.reshape(len(self.observations), -1).astype(np.float32)
-        return Played(rows, self.actions, self.returns_to_go, self.episode, self.returns)
+        return replace(self, observations=rows)
 
     def rows(self, chosen: Array) -> "Played":
         """Some of the states; the returns stay those of all episodes."""
@@ -55,6 +58,7 @@ class Played:
             self.returns_to_go[chosen],
             self.episode[chosen],
             self.returns,
+            None if self.teacher_observations is None else self.teacher_observations[chosen],
         )
 
 
@@ -72,23 +76,28 @@ class Recorder(VectorEnv):
         self.info, self.num_envs = env.info, env.num_envs
         self._env, self._stride = env, stride
         self._kept: list[tuple[Array, Array, Array, int]] = []
+        self._theirs: list[Array] = []
         self._rewards: list[Array] = []
 
     def reset(self, seed: int | None = None) -> Array:
-        self._kept, self._rewards = [], []
+        self._kept, self._theirs, self._rewards = [], [], []
         self._running = np.ones(self.num_envs, bool)
         self._observations = self._env.reset(seed)
+        self.teacher_observations = self._env.teacher_observations
         return self._observations
 
     def step(self, actions: Array) -> Step:
-        step = self._env.step(actions)
         time, running = len(self._rewards), self._running
         if time % self._stride == 0:
             rows = np.flatnonzero(running)
+            if self.teacher_observations is not self._observations:
+                self._theirs.append(self.teacher_observations[rows])
             self._kept.append((self._observations[rows].copy(), actions[rows], rows, time))
+        step = self._env.step(actions)
         self._rewards.append(np.where(running, step.rewards, 0.0))
         self._running = running & ~(step.terminated | step.truncated)
         self._observations = step.observations
+        self.teacher_observations = step.teacher_observations
         return step
 
     def rest(self, resting: Array) -> None:
@@ -110,6 +119,7 @@ class Recorder(VectorEnv):
             ),
             episode=np.concatenate(rows),
             returns=rewards.sum(0),
+            teacher_observations=np.concatenate(self._theirs) if self._theirs else None,
         )
 
 
@@ -170,6 +180,7 @@ def actor_of(policy: NetworkPolicy, seed: int) -> Actor:
 
 def joined(parts: Sequence[Played]) -> Played:
     """Several rounds as one, their episodes counted on."""
+    theirs = [x for part in parts if (x := part.teacher_observations) is not None]
     offsets = np.cumsum([0, *(part.num_episodes for part in parts)])
     return Played(
         observations=np.concatenate([part.observations for part in parts]),
@@ -179,4 +190,5 @@ def joined(parts: Sequence[Played]) -> Played:
             [part.episode + offset for part, offset in zip(parts, offsets, strict=False)]
         ),
         returns=np.concatenate([part.returns for part in parts]),
+        teacher_observations=np.concatenate(theirs) if theirs else None,
     )

@@ -29,7 +29,9 @@ def load_subject(
         loaded = load_teacher(
             policy,
             vecnormalize=vecnormalize,
-            observation_shape=info.observation_space.shape,
+            observation_shape=info.teacher_shape
+            if role == "teacher"
+            else info.observation_space.shape,
             action_space=info.action_space,
             announce=None,
         )

@@ -11,6 +11,7 @@ from rldistill.core import NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.naming import TaskNames, task_names
 from rldistill.errors import SettingError
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import task_info
 from rldistill.explain.boxes import LARGEST, Box, leaf_boxes
 from rldistill.explain.claims import Claim, read_claim
@@ -131,7 +132,7 @@ def verify_tree(policy: object, task: TaskSource, question: Question = Question(
         TaskError: the policy is no tree, or does not fit the task.
         SettingError: unknown names, infinities, a box with no inside, a claim that cannot fail.
     """
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), policy).seen_by_student()
     info = task_info(spec)
     subject = load_subject(policy, info)
     tree = require_tree(subject, info)

@@ -36,7 +36,8 @@ class Background:
 
     Attributes:
         task: id, backend and arguments; None where it is not known.
-        observation_space: of the task; None where it is not known.
+        view: through which the policy sees the task; None: what the task gives.
+        observation_space: of the task, through that view; None where it is not known.
         features: name and unit of each number of a flat observation; None where not known.
         actions: what each action, or each number of it, does; None where not known.
         teacher: of a student: name and fingerprint; None where there is none.
@@ -44,6 +45,7 @@ class Background:
     """
 
     task: Mapping[str, Any] | None = None
+    view: str | None = None
     observation_space: spaces.Box | None = None
     features: tuple[Mapping[str, str], ...] | None = None
     actions: tuple[Mapping[str, str], ...] | None = None
@@ -115,6 +117,7 @@ def _port(port: Port) -> dict[str, Any]:
 def _observation(policy: NetworkPolicy, dtype: str, background: Background) -> dict[str, Any]:
     space = background.observation_space
     return {
+        "view": background.view,
         "shape": list(policy.info.observation_shape),
         "dtype": dtype,
         "low": None if space is None else _few(space.low),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rldistill.core import Acting
+from rldistill.envs.views import View
 from rldistill.recipes.models import Recipe
 from rldistill.train.prepare import Request
 from rldistill.train.settings import Settings
@@ -23,6 +24,8 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
         env_kwargs=recipe.env_kwargs,
         wrapper=recipe.wrapper,
         imports=recipe.imports,
+        teacher_view=_view(recipe.teacher_view),
+        student_view=_view(recipe.student_view),
         teacher_act=Acting.parse(recipe.teacher_act),
         student_act=Acting.parse(recipe.student_act),
         vecnormalize=recipe.vecnormalize,
@@ -35,6 +38,10 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
         command=command,
         **given,
     )
+
+
+def _view(text: str | None) -> View | None:
+    return None if text is None else View.parse(text)
 
 
 def make_request(recipe: Recipe, *, command: str, force: bool, resume: Path | None) -> Request:

@@ -12,8 +12,10 @@ from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.naming import task_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.views import text_of
 from rldistill.errors import RunFolderError, SettingError, between
 from rldistill.evaluation.exported import record_observations
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import task_info
 from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.exporters.acting import Output, Precision, parse
@@ -99,6 +101,8 @@ def set_scene(source: Any, task: TaskSource | None, settings: ExportSettings) ->
     """
     card = _card(source)
     spec = task_spec(task) if task is not None else _own_task(card)
+    if spec is not None:
+        spec = with_own_views(spec, source).seen_by_student()
     exact = settings.precision == Precision.FP32
     if spec is None and not exact:
         raise SettingError(
@@ -183,9 +187,10 @@ def _own_task(card: dict[str, Any] | None) -> TaskSpec | None:
 def _background(
     source: Any, card: dict[str, Any] | None, spec: TaskSpec | None, info: TaskInfo | None
 ) -> Background:
-    task = None
+    task, view = None, None
     if info is not None and spec is not None:
         task = {"id": info.id, "backend": info.backend, "env_kwargs": dict(spec.env_kwargs)}
+        view = text_of(spec.student_view)
     teacher = None if card is None else card.get("teacher")
     if isinstance(teacher, dict):
         teacher = {key: teacher.get(key) for key in ("name", "framework", "sha256", "act")}
@@ -199,6 +204,7 @@ def _background(
     features, actions = _names(spec, info)
     return Background(
         task=task,
+        view=view,
         observation_space=None if info is None else info.observation_space,
         features=features,
         actions=actions,

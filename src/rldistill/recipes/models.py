@@ -25,7 +25,8 @@ LARGEST_RECIPE = 1 << 20
 
 # With data alone nothing is played or judged: these have no effect then.
 NEEDS_TEACHER = (
-    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "vecnormalize", "card",
+    "task", "until", "backend", "env_kwargs", "wrapper", "imports", "teacher_view",
+    "student_view", "vecnormalize", "card",
     "head", "trust",
     "teacher_act",
     "student_act",
@@ -62,6 +63,8 @@ class Recipe(BaseModel):
     env_kwargs: dict[str, Any] = Field(default_factory=dict)
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
+    teacher_view: str | None = None
+    student_view: str | None = None
     vecnormalize: Path | None = None
     card: Path | None = None
     head: str | None = None
@@ -94,6 +97,13 @@ class Recipe(BaseModel):
         from rldistill.core import Acting  # torch: when it is needed
 
         return str(Acting.parse(value, info.field_name or "act"))
+
+    @field_validator("teacher_view", "student_view")
+    @classmethod
+    def _views(cls, value: str | None, info: ValidationInfo) -> str | None:
+        from rldistill.envs.views import View  # gymnasium: when it is needed
+
+        return None if value is None else str(View.parse(value, info.field_name or "view"))
 
     @field_validator("env_kwargs", mode="before")
     @classmethod

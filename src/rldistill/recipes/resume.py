@@ -80,7 +80,7 @@ def _saved_request(run: Path, settings: Settings | None, task_given: bool) -> Re
     A task that is given brings its own backend, keyword arguments and wrapper.
     """
     saved = saved_recipe(run)
-    of_task = ("backend", "env_kwargs", "wrapper", "imports")
+    of_task = ("backend", "env_kwargs", "wrapper", "imports", "teacher_view", "student_view")
     kept = {key: value for key, value in saved.items() if not (task_given and key in of_task)}
     request = make_request(make_recipe(kept), command="", force=False, resume=run)
     return request if settings is None else replace(request, settings=settings)

@@ -8,6 +8,7 @@ from rldistill.errors import RunFolderError, SettingError
 from rldistill.evaluation.evaluate import EvaluationSettings
 from rldistill.evaluation.evidence import RunEvidence
 from rldistill.evaluation.evidence_file import load_evidence
+from rldistill.evaluation.own_views import recorded_views, refuse_code, through_views
 from rldistill.evaluation.remeasure import remeasure
 from rldistill.reports.disagreement_section import disagreement_section
 from rldistill.reports.learning_section import learning_section
@@ -98,13 +99,17 @@ def task_of(record: RunRecord) -> TaskSpec:
             f"{record.name} does not name one task that can be played again; of a student of "
             "several, load_policy(RUN, task=ID) gives the part of one"
         )
+    views = recorded_views(task)
+    for view in views.values():
+        refuse_code(view, record.name)
     kwargs = task.get("env_kwargs")
     backend = task.get("backend")
-    return TaskSpec(
+    spec = TaskSpec(
         id=record.task,
         backend=backend if backend in BACKENDS else "auto",
         env_kwargs=kwargs if isinstance(kwargs, dict) else {},
     )
+    return through_views(spec, views)
 
 
 def evidence_sections(record: RunRecord, evidence: RunEvidence | None) -> tuple[Section, ...]:

@@ -48,6 +48,7 @@ class Player:
         env: in which it plays.
         returned, step_count, over: how far it has come.
         seen: [1, ...] each, the observations before its steps.
+        seen_by_teacher: the same states as the teacher sees them.
         taken: its actions, [1] or [1, D] each.
         seed: of its start.
     """
@@ -59,6 +60,7 @@ class Player:
         self._names = env.names.actions
         self._observation = np.zeros(0)
         self.seen: list[Array] = []
+        self.seen_by_teacher: list[Array] = []
         self.taken: list[Array] = []
         self.seed = 0
         self._picture = np.zeros(0)
@@ -74,10 +76,12 @@ class Player:
         if self.over:
             return
         for _ in range(steps):
+            theirs = self.env.teacher_observations
             actions = self._actor(self._observation, np.array([self.step_count == 0]))
             if actions.dtype.kind == "f" and not np.isfinite(actions).all():
                 raise NotFiniteError(f"the {self.name} gave an action that is NaN or infinite")
             self.seen.append(self._observation)
+            self.seen_by_teacher.append(theirs)
             self.taken.append(actions)
             self._action = self._in_words(actions[0])
             self._observation, reward, self.over = self.env.step(actions)
@@ -117,8 +121,10 @@ def dividing_moments(
     """
     if not player.seen:
         return ()
-    order = Order.of_episode(len(player.seen))
-    found = compare(teacher, student, torch.from_numpy(np.concatenate(player.seen)), order)
+    theirs, own = (
+        torch.from_numpy(np.concatenate(x)) for x in (player.seen_by_teacher, player.seen)
+    )
+    found = compare(teacher, student, own, theirs, Order.of_episode(len(own)))
     unlike = 1.0 - found.same if found.kl is None else found.kl
     steps = _apart(unlike.numpy(), max(1.0, steps_apart))
     heads, raw = (teacher.info.head, student.info.head), (found.teacher_raw, found.student_raw)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.rendered import RenderedEnv, off_screen, open_rendered
+from rldistill.envs.off_screen import off_screen
+from rldistill.envs.rendered import RenderedEnv, open_rendered
 from rldistill.errors import SettingError
 from rldistill.evaluation.evaluate import one_thread
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import Actor, policy_actor, require_acting
 from rldistill.reports.encoder import require_encoder, write_video
 from rldistill.reports.frames import join_sides
@@ -131,11 +133,12 @@ def film(
     """
     settings = settings or VideoSettings()
     require_encoder()
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), student, teacher)
     with ExitStack() as stack:
         stack.enter_context(off_screen())
         stack.enter_context(one_thread())
-        left, right = (stack.enter_context(open_rendered(spec)) for _ in range(2))
+        left = stack.enter_context(open_rendered(spec.seen_by_teacher()))
+        right = stack.enter_context(open_rendered(spec))
         ours = _load(teacher, left, settings)
         small = _load(student, right, VideoSettings())
         require_acting(ours, settings.teacher_act, "teacher_act")

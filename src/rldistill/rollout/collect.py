@@ -24,12 +24,17 @@ LABEL_NUMBERS = 2**22
 class Collector:
     """Steps one vector environment, round after round, without resetting in between.
 
+    Where the teacher sees something else than the student, what it saw is forgotten once it is
+    labelled.
+
     Attributes:
         env: the environments.
-        controller: who acts; it carries what recurrent policies remember from round to round.
+        controller: who acts, and the teacher that labels; it carries what recurrent policies
+            remember from round to round.
         device: of the policies.
-        observations: what is seen now; None: the next round begins with a reset.
+        observations: what the student sees now; None: the environments are reset first.
         starts: [B] bool, it begins an episode.
+        keep_teacher: keep what the teacher saw, where that is something else.
     """
 
     env: VectorEnv
@@ -37,6 +42,7 @@ class Collector:
     device: torch.device
     observations: np.ndarray[Any, Any] | None = None
     starts: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, bool))
+    keep_teacher: bool = False
 
     @torch.no_grad()
     def collect(self, num_steps: int, round_index: int) -> Trajectory:
@@ -60,27 +66,28 @@ class Collector:
             self.controller.forget(num_envs)
         controller, first = self.controller, self._tensor(self.starts)
         before = (controller.teacher_state, controller.student_state)
-        seen: list[np.ndarray[Any, Any]] = []
-        raw: list[Tensor | None] = []
+        seen: list[Tensor] = []
+        labels = Labels(controller.teacher, self.keep_teacher)
         acted: list[np.ndarray[Any, Any]] = []
         rewards = np.zeros((length, num_envs), np.float32)
         ends = np.zeros((3, length, num_envs), bool)  # terminated, truncated, valid
         for t in range(length):
-            seen.append(self.observations)
-            actions, teacher_raw = controller.act(
-                self._tensor(seen[-1]), self._tensor(self.starts), round_index
-            )
+            seen.append(self._tensor(self.observations))
+            theirs, starts = self._teachers(seen[-1]), self._tensor(self.starts)
+            actions, teacher_raw = controller.act(seen[-1], starts, round_index, theirs)
+            if teacher_raw is None and theirs is not seen[-1]:
+                teacher_raw = controller.remembered(theirs, starts)
+            labels.add(theirs, teacher_raw, same=theirs is seen[-1])
             step = self.env.step(actions)
             acted.append(actions)
-            raw.append(teacher_raw)
             rewards[t] = step.rewards
             ends[0, t], ends[1, t], ends[2, t] = step.terminated, step.truncated, step.valid
             # What follows a phantom step is an episode's first observation.
             self.observations, self.starts = step.observations, ~step.valid
-        observations = self._tensor(np.stack(seen))
+        observations, last = torch.stack(seen), self._tensor(self.observations)
         terminated, truncated, valid = (torch.from_numpy(e).to(self.device) for e in ends)
         starts = torch.cat([first[None], ~valid[:-1]])
-        labels = self._catch_up(observations, starts, before, raw, round_index)
+        teacher_raw = self._catch_up(observations, starts, before, labels, round_index)
         return Trajectory(
             observations=observations,
             actions=torch.from_numpy(np.stack(acted)).to(self.device),
@@ -88,8 +95,9 @@ class Collector:
             terminated=terminated,
             truncated=truncated,
             valid=valid,
-            teacher_raw=labels,
-            last_observations=self._tensor(self.observations),
+            teacher_raw=teacher_raw,
+            last_observations=last,
+            teacher_observations=labels.kept(self._teachers(last)),
             carried=Carried(
                 starts=first,
                 teacher=before[0],
@@ -103,7 +111,7 @@ class Collector:
         observations: Tensor,
         starts: Tensor,
         before: tuple[State, State],
-        raw: list[Tensor | None],
+        labels: "Labels",
         round_index: int,
     ) -> Tensor:
         """Labels [T, B, outputs]; and recurrent policies that did not act have seen the round."""
@@ -111,15 +119,77 @@ class Collector:
         asked_teacher, asked_student = controller.asks(round_index)
         if controller.student.info.is_recurrent and not asked_student:
             _, controller.student_state = controller.student.unroll(observations, before[1], starts)
-        if not controller.teacher.info.is_recurrent or asked_teacher:
-            return label(controller.teacher, observations, raw)
-        labels, controller.teacher_state = controller.teacher.unroll(
-            observations, before[0], starts
-        )
-        return checked(labels, controller.teacher)
+        if not controller.teacher.info.is_recurrent or asked_teacher or labels.apart:
+            return labels.of(observations)
+        raw, controller.teacher_state = controller.teacher.unroll(observations, before[0], starts)
+        return checked(raw, controller.teacher)
+
+    def _teachers(self, student: Tensor) -> Tensor:
+        """What the teacher sees now: the student's tensor where they see the same."""
+        theirs = self.env.teacher_observations
+        return student if theirs is self.observations else self._tensor(theirs)
 
     def _tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+@final
+class Labels:
+    """The teacher's raw outputs for a round, each state once.
+
+    Where teacher and student see the same, the states that the teacher was not asked about while
+    acting are labelled at the end, in large batches; where the teacher sees something else,
+    as soon as there is a batch, so that what it saw need not be kept.
+    """
+
+    def __init__(self, teacher: Policy, keep: bool) -> None:
+        self._teacher, self._keep = teacher, keep
+        self._raw: list[Tensor | None] = []
+        self._waiting: list[Tensor] = []  # what the teacher saw, the latest steps without a label
+        self._seen: list[Tensor] = []
+        self._done: list[Tensor] = []
+
+    def add(self, seen: Tensor, raw: Tensor | None, same: bool) -> None:
+        """One step.
+
+        Args:
+            seen: [B, ...], what the teacher sees.
+            raw: [B, outputs], what it said; None: it was not asked.
+            same: the student sees the very same.
+        """
+        self._raw.append(raw)
+        if same:
+            return
+        if self._keep:
+            self._seen.append(seen)
+        self._waiting.append(seen)
+        if (
+            len(self._waiting) * seen.numel() >= LABEL_NUMBERS
+            or len(self._waiting) * len(seen) >= LABEL_BATCH
+        ):
+            self._flush()
+
+    @property
+    def apart(self) -> bool:
+        """Whether the teacher saw something else than the student."""
+        return bool(self._waiting or self._done)
+
+    def of(self, observations: Tensor) -> Tensor:
+        """All labels [T, B, outputs]; observations [T, B, ...] are the student's."""
+        if not self.apart:
+            return label(self._teacher, observations, self._raw)
+        if self._waiting:
+            self._flush()
+        return torch.cat(self._done)
+
+    def kept(self, last: Tensor) -> Tensor | None:
+        """[T + 1, B, ...], what the teacher saw, where that is to be kept; else None."""
+        return torch.stack([*self._seen, last]) if self._seen else None
+
+    def _flush(self) -> None:
+        raw = self._raw[-len(self._waiting) :]
+        self._done.append(label(self._teacher, torch.stack(self._waiting), raw))
+        self._waiting = []
 
 
 def label(teacher: Policy, observations: Tensor, known: list[Tensor | None]) -> Tensor:

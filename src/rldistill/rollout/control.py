@@ -79,9 +79,15 @@ class Controller:
         return share > 0.0 and not uniform, share < 1.0 and not uniform
 
     def act(
-        self, observations: Tensor, starts: Tensor, round_index: int
+        self,
+        observations: Tensor,
+        starts: Tensor,
+        round_index: int,
+        teacher_observations: Tensor | None = None,
     ) -> tuple[np.ndarray[Any, Any], Tensor | None]:
         """Actions for observations [B, ...], and the teacher's raw outputs where it was asked.
+
+        The teacher acts on what it sees itself, where that is something else.
 
         Each step asks only the policies that may act in it; states that the teacher did not see
         here are labelled later in one large batch. What recurrent ones remember is forgotten where
@@ -98,8 +104,9 @@ class Controller:
             ), None
         actions = None
         if share > 0.0:
+            seen = observations if teacher_observations is None else teacher_observations
             teacher_raw, self.teacher_state = self.teacher.step(
-                observations, restarted(self.teacher_state, starts)
+                seen, restarted(self.teacher_state, starts)
             )
             head = self.teacher.info.head
             # A label may hold more than the outputs; they come first.
@@ -114,6 +121,18 @@ class Controller:
             own = student_act.choose(student.info.head(raw), self.randomness.control)
             actions = own if actions is None else self._mix(actions, own, share)
         return self._explore(actions.cpu().numpy()), teacher_raw
+
+    def remembered(self, teacher_observations: Tensor, starts: Tensor) -> Tensor | None:
+        """A recurrent teacher that was not asked sees the step: its raw outputs [B, outputs].
+
+        None for a teacher without memory: it can be asked later.
+        """
+        if not self.teacher.info.is_recurrent:
+            return None
+        raw, self.teacher_state = self.teacher.step(
+            teacher_observations, restarted(self.teacher_state, starts)
+        )
+        return raw
 
     def _mix(self, teacher: Tensor, student: Tensor, share: float) -> Tensor:
         chance = torch.rand(len(teacher), generator=self.randomness.control, device=teacher.device)

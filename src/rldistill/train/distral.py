@@ -129,7 +129,8 @@ class DistralLearner:
         flat = trajectory.observations.flatten(0, 1)
         raw = self.prior.raw(flat).unflatten(0, trajectory.rewards.shape)
         relabelled = LatestRound()
-        relabelled.put(replace(trajectory, teacher_raw=raw))
+        # The prior sees what the student sees.
+        relabelled.put(replace(trajectory, teacher_raw=raw, teacher_observations=None))
         return relabelled
 
     @torch.no_grad()

@@ -141,18 +141,19 @@ class Appraiser:
 
     def _look(self, trajectory: Trajectory, networks: Networks) -> _Views:
         student, critic = networks
-        last = trajectory.last_observations
-        every = torch.cat([trajectory.observations, last[None]])
+        every = trajectory.states
         starts = torch.cat([trajectory.starts, trajectory.last_starts[None]])
         flat, shape = every.flatten(0, 1), every.shape[:2]
+        theirs = trajectory.teacher_observations
+        theirs = every if theirs is None else theirs
         teacher_values = torch.zeros(shape, device=flat.device)
         if self.method.needs_teacher_value:
-            teacher_values = self._teacher_values(every, starts) / self.unit
+            teacher_values = self._teacher_values(theirs, starts) / self.unit
         values = torch.zeros((*shape, 1), device=flat.device)
         if critic is not None:
             values = critic(flat).unflatten(0, shape)
         remembered = restarted(trajectory.carried.last_teacher, starts[-1])
-        last_raw, _ = self.teacher.step(last, remembered)
+        last_raw, _ = self.teacher.step(theirs[-1], remembered)
         return _Views(
             teacher_raw=torch.cat([trajectory.teacher_raw, last_raw[None]]),
             student_raw=student.unroll(every, trajectory.carried.student, starts)[0],

@@ -126,7 +126,7 @@ class FollowingSource:
     def _score(self, policy: NetworkPolicy, who: int) -> float:
         seed = self.arena.next_seed()
         actor = policy_actor(policy, self.act[who], self.source.device, seed)
-        return float(self.arena.play(actor, seed).returns.mean())
+        return float(self.arena.play(actor, seed, as_teacher=who == 0).returns.mean())
 
 
 def prepare_following(
@@ -219,7 +219,7 @@ def checkpoint_folder(folder: Path, task: TaskSource, settings: Settings) -> Che
         return load_teacher(
             path,
             vecnormalize=settings.vecnormalize,
-            observation_shape=info.observation_space.shape,
+            observation_shape=info.teacher_shape,
             action_space=info.action_space,
             announce=None,
         )

@@ -15,6 +15,7 @@ from rldistill.envs.backends import TaskSource, make, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import SettingError
 from rldistill.evaluation.evaluate import one_thread
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.scores import count_envs, require_acting, task_info, training_seed
 from rldistill.methods.method import TEACHER
 from rldistill.rollout.collect import Collector
@@ -91,7 +92,7 @@ def gather(
         DatasetError: the folder is not empty or cannot be written; whole shards are intact.
         RldistillError: what else is wrong.
     """
-    spec = task_spec(task)
+    spec = with_own_views(task_spec(task), None, teacher)
     info = task_info(spec)
     policy = load_teacher(
         teacher,
@@ -99,7 +100,7 @@ def gather(
         card=settings.card,
         head=settings.head,
         trust=settings.trust,
-        observation_shape=info.observation_space.shape,
+        observation_shape=info.teacher_shape,
         action_space=info.action_space,
         announce=None,
     )
@@ -161,4 +162,5 @@ def make_meta(
         command=settings.command,
         seed=settings.seed,
         versions=versions(),
+        views=spec.view_texts(),
     )

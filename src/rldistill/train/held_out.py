@@ -28,8 +28,11 @@ def columns(trajectory: Trajectory, first: int, end: int | None) -> Trajectory:
     """Some of the environments, without what recurrent policies remember."""
     parts = _parts(trajectory)
     last = parts.pop("last_observations")[first:end]
+    theirs = parts.pop("teacher_observations")
     return Trajectory(
-        **{name: x[:, first:end] for name, x in parts.items()}, last_observations=last
+        **{name: x[:, first:end] for name, x in parts.items()},
+        last_observations=last,
+        teacher_observations=None if theirs is None else theirs[:, first:end],
     )
 
 
@@ -38,7 +41,12 @@ def steps(trajectory: Trajectory, first: int, end: int) -> Trajectory:
     parts = _parts(trajectory)
     last = parts.pop("last_observations")
     last = last if end == len(trajectory.rewards) else trajectory.observations[end]
-    return Trajectory(**{name: x[first:end] for name, x in parts.items()}, last_observations=last)
+    theirs = parts.pop("teacher_observations")
+    return Trajectory(
+        **{name: x[first:end] for name, x in parts.items()},
+        last_observations=last,
+        teacher_observations=None if theirs is None else theirs[first : end + 1],
+    )
 
 
 def _parts(trajectory: Trajectory) -> dict[str, Any]:

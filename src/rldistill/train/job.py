@@ -132,7 +132,7 @@ class Job:
         left, taken = self.round_steps(), 0
         piece = left
         if isinstance(self.memory, FrameReplay):
-            shape = self.teacher_info.observation_shape
+            shape = self.learner.student.info.observation_shape
             piece = min(left, max(PIECE_BYTES // math.prod(shape), 1))
         while True:
             batch = self.source.next_round(min(piece, left), self.state.round_index)
@@ -173,7 +173,10 @@ class Job:
             outputs: its raw outputs [N, ...] in the latest states, for a relative temperature.
         """
         assert isinstance(self.memory, Replay | FrameReplay), "prepare_following() refuses others"
-        self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
+        if self.task is None or self.task.one_view:
+            self.memory.relabel(lambda seen: label(teacher, seen[None], [None])[0])
+        else:  # what the teacher saw of the stored states is not stored
+            self.memory.clear()
         self.teacher_info = teacher.info
         if needs_action_gap(self.settings.row, teacher.info.head) and len(outputs) > 0:
             self.state.action_gap = mean_action_gap(outputs)
@@ -272,6 +275,7 @@ class Job:
             "backend": self.task_info.backend,
             "env_kwargs": plain_kwargs(self.task.env_kwargs),
             "wrapper": self.task.wrapper,
+            **self.task.view_texts(),
         }
 
     def sides(self, student_parameters: int) -> Sides:

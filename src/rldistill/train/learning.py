@@ -93,7 +93,7 @@ def make_memory(
     Raises:
         SettingError: there is not enough memory.
     """
-    shape, width = teacher.observation_shape, teacher.head.num_outputs
+    shape, width = storage.observation_space.shape, teacher.head.num_outputs
     capacity, device = storage.capacity, storage.device
     if row.is_actor_critic:
         return LatestRound()

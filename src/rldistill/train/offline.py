@@ -6,10 +6,14 @@ from typing import final
 import numpy as np
 from gymnasium import spaces
 
+from rldistill.core import NetworkPolicy
 from rldistill.data.minari import MinariDataset
 from rldistill.data.rows import Dataset
+from rldistill.data.shards import ShardDataset
 from rldistill.envs.spec import TaskInfo, TaskSpec
-from rldistill.errors import SettingError
+from rldistill.envs.views import View
+from rldistill.errors import DatasetError, SettingError
+from rldistill.evaluation.own_views import recorded_views, refuse_code, through_views
 from rldistill.train.job import plain_kwargs
 from rldistill.train.keeper import UNJUDGED
 from rldistill.train.request import Request, make_task
@@ -39,10 +43,12 @@ def task_to_judge(request: Request, dataset: Dataset) -> JudgedTask:
     Raises:
         SettingError: no task is known and a setting is about playing or judging.
     """
+    require_recorded(request.settings, dataset)
     if request.teacher is None:
         return JudgedTask(None)
     if request.task is not None:
-        return JudgedTask(make_task(request.task, request.settings))
+        spec = make_task(request.task, request.settings)
+        return JudgedTask(through_views(spec, views_of(dataset, request.settings)))
     recorded = dataset.task if isinstance(dataset, MinariDataset) else None
     why = "" if recorded is None else recorded.unknown
     try:
@@ -56,12 +62,63 @@ def task_to_judge(request: Request, dataset: Dataset) -> JudgedTask:
             "the student is judged against its teacher"
         )
         return JudgedTask(None, (f"warning  no verdict: {reason}",), reason)
-    spec = make_task(found, request.settings)
+    spec = through_views(make_task(found, request.settings), views_of(dataset, request.settings))
     notes = () if recorded is None else recorded.notes
     if spec.env_kwargs:
         told = ", ".join(f"{k}={v}" for k, v in plain_kwargs(spec.env_kwargs).items())
         notes = (f"the task {spec.id} is played with {told}", *notes)
     return JudgedTask(spec, tuple(f"         {note}" for note in notes))
+
+
+def views_of(dataset: Dataset, settings: Settings) -> dict[str, View]:
+    """The views through which a dataset was recorded.
+
+    Raises:
+        SettingError: one runs code and is not named in the settings.
+    """
+    found = recorded_views(dataset.meta.views) if isinstance(dataset, ShardDataset) else {}
+    for name, view in found.items():
+        if getattr(settings, name) != view:
+            refuse_code(view, str(settings.data))
+    return found
+
+
+def require_recorded(settings: Settings, dataset: Dataset) -> None:
+    """Refuse views other than those of the dataset: what was seen is recorded.
+
+    Raises:
+        SettingError: there is one.
+    """
+    recorded = recorded_views(dataset.meta.views) if isinstance(dataset, ShardDataset) else {}
+    for name in ("teacher_view", "student_view"):
+        asked = getattr(settings, name)
+        if asked is not None and asked != recorded.get(name):
+            raise SettingError(
+                f"{name} {asked} has no effect with data: {settings.data} holds what was seen "
+                f"through {recorded.get(name) or 'no view'}; collect it again with the view, "
+                f"rldistill collect --{name.replace('_', '-')}"
+            )
+
+
+def sees_alike(dataset: Dataset) -> bool:
+    """Whether the teacher saw what is recorded, so that a teacher can label it anew."""
+    views = dataset.meta.views if isinstance(dataset, ShardDataset) else {}
+    return views.get("teacher_view") == views.get("student_view")
+
+
+def require_its_labels(dataset: Dataset, teacher: NetworkPolicy) -> None:
+    """Check that the stored labels are those of this teacher, which alone can be learnt from.
+
+    Raises:
+        DatasetError: they are of another one.
+    """
+    assert isinstance(dataset, ShardDataset), "others have no views"
+    if dataset.meta.teacher_fingerprint != teacher.info.fingerprint:
+        raise DatasetError(
+            f"{dataset.meta.teacher_name} labelled this dataset by what it saw through another "
+            "view than the student's, which is not recorded: another teacher cannot label it "
+            "anew. Give that teacher, none, or collect with this one"
+        )
 
 
 def refuse_play(settings: Settings) -> None:

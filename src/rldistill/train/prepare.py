@@ -9,8 +9,10 @@ import torch
 from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo, require_memoryless
-from rldistill.envs.spec import TaskInfo, TaskSpec, describe
+from rldistill.data.rows import Dataset
+from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.errors import DatasetError, SettingError, between
+from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.prove import Contestants, Prover
 from rldistill.evaluation.scores import Arena, count_envs, task_info
 from rldistill.methods.terms import align
@@ -30,7 +32,13 @@ from rldistill.train.learning import (
     require_row,
     too_short,
 )
-from rldistill.train.offline import seen_in, task_to_judge
+from rldistill.train.notes import make_notes
+from rldistill.train.offline import (
+    require_its_labels,
+    seen_in,
+    sees_alike,
+    task_to_judge,
+)
 from rldistill.train.request import (
     Request,
     choose_device,
@@ -129,9 +137,9 @@ def online(request: Request, device: torch.device) -> Parts:
     settings, row = request.settings, request.settings.row
     if request.teacher is None or request.task is None:
         raise SettingError("a teacher and a task are required, or data to learn from")
-    task = make_task(request.task, settings)
+    task = with_own_views(make_task(request.task, settings), None, request.teacher)
     space = (info := task_info(task)).observation_space
-    teacher = load(request, space.shape, info.action_space).to(device)
+    teacher = load(request, info.teacher_shape, info.action_space).to(device)
     chosen = choose_student(request.student, teacher.info, space, info.action_space)
     student = chosen.policy.to(device)  # its module moves, and chosen holds that module
     require_row(row, teacher.info, student.info)
@@ -145,7 +153,9 @@ def online(request: Request, device: torch.device) -> Parts:
     return Parts(
         teacher=teacher.info,
         student=chosen,
-        source=EnvironmentSource(task, num_envs, settings.seed, controller, device),
+        source=EnvironmentSource(
+            task, num_envs, settings.seed, controller, device, keep_teacher=row.is_actor_critic
+        ),
         storage=Storage(row.memory or row.round_steps + num_envs, space, info.frame_stack, device),
         randomness=randomness,
         task=task,
@@ -172,11 +182,10 @@ def offline(request: Request, device: torch.device) -> Parts:
         raise DatasetError(f"{settings.data} has no rows to learn from")
     teacher, info, prover, judged = None, None, None, task_to_judge(request, dataset)
     if request.teacher is not None:
-        with between("teacher", "dataset"):
-            teacher = load(request, dataset.observation_shape, dataset.action_space).to(device)
-        if (task := judged.spec) is not None:
-            info = task_info(task)
-            require_fit(teacher, info.observation_space.shape, info.action_space)
+        info = None if judged.spec is None else task_info(judged.spec)
+        teacher = labeller_of(request, dataset, info).to(device)
+        if (task := judged.spec) is not None and info is not None:
+            require_fit(teacher, info.teacher_shape, info.action_space)
             prover = make_prover(request, teacher, task, info)
     whose = recorded_info(dataset, str(settings.data)) if teacher is None else teacher.info
     capacity = min(settings.row.memory or len(dataset), len(dataset))
@@ -187,7 +196,7 @@ def offline(request: Request, device: torch.device) -> Parts:
     return Parts(
         teacher=whose,
         student=chosen,
-        source=DatasetSource(dataset, teacher, capacity, device),
+        source=DatasetSource(dataset, teacher if sees_alike(dataset) else None, capacity, device),
         storage=Storage(capacity, *seen_in(dataset, info), device),
         randomness=Randomness.seeded(settings.seed, device),
         task=judged.spec,
@@ -196,6 +205,16 @@ def offline(request: Request, device: torch.device) -> Parts:
         unjudged=judged.unjudged,
         notes=(f"data     {settings.data}: {len(dataset):,} rows", *judged.notes),
     )
+
+
+def labeller_of(request: Request, dataset: Dataset, info: TaskInfo | None) -> NetworkPolicy:
+    """The teacher of a run on data: it labels the states anew, or has labelled them."""
+    if sees_alike(dataset) or info is None:
+        with between("teacher", "dataset"):
+            return load(request, dataset.observation_shape, dataset.action_space)
+    teacher = load(request, info.teacher_shape, info.action_space)
+    require_its_labels(dataset, teacher)
+    return teacher
 
 
 def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> CriticFit | None:
@@ -209,7 +228,7 @@ def make_critic(request: Request, teacher: NetworkPolicy, task: TaskSpec) -> Cri
         seed=settings.seed,
         teacher_act=settings.teacher_act,
     )
-    return critic_fit(settings.row, teacher, task, fit)
+    return critic_fit(settings.row, teacher, task.seen_by_teacher(), fit)
 
 
 def make_prover(request: Request, teacher: NetworkPolicy, task: TaskSpec, info: TaskInfo) -> Prover:
@@ -240,25 +259,6 @@ def load(
     )
 
 
-def make_notes(teacher: PolicyInfo, student: PolicyInfo, info: TaskInfo | None) -> tuple[str, ...]:
-    """Lines that are shown at the start: what was found, what was assumed, what is odd."""
-    notes = [f"teacher  {note}" for note in teacher.notes or (teacher.name,)]
-    share = ""
-    if teacher.acting_parameters:
-        size = 100 * student.acting_parameters / teacher.acting_parameters
-        share = f", {size:.3g} % of the teacher's {teacher.acting_parameters:,}"
-    notes.append(f"student  {student.name}: {student.acting_parameters:,} parameters{share}")
-    notes += [f"         {note}" for note in student.notes]
-    if info is not None:
-        notes.append(f"task     {describe(info)}")
-        notes += [f"         {note}" for note in info.notes]
-    if choose_threads(teacher, student) == 1:
-        notes.append("torch    one thread: networks this small are slower on more")
-    if 0 < teacher.acting_parameters < student.acting_parameters:
-        notes.append("warning  the student is larger than its teacher")
-    return tuple(notes)
-
-
 def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
     """recipe.toml: the same keys as a recipe given to `rldistill distill`, defaults filled in."""
     settings, task, info = request.settings, parts.task, parts.task_info
@@ -287,6 +287,7 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
             "env_kwargs": kwargs_for_toml(task.env_kwargs),
             "wrapper": task.wrapper,
             "imports": list(task.imports),
+            **task.view_texts(),
         }
     return {name: value for name, value in recipe.items() if value not in (None, {}, [])}
 

@@ -56,7 +56,7 @@ def prepare_sweep(request: ShrinkRequest) -> Sweep:
             request.teacher,
             vecnormalize=settings.vecnormalize,
             card=settings.card,
-            observation_shape=space.shape,
+            observation_shape=info.teacher_shape,
             action_space=actions,
             announce=None,
         )

@@ -13,6 +13,7 @@ from rldistill.core import NetworkPolicy, QValueHead, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe
 from rldistill.errors import RunFolderError, SettingError
+from rldistill.evaluation.own_views import recorded_views
 from rldistill.evaluation.scores import task_info
 from rldistill.rollout.control import Randomness
 from rldistill.runs import RunFolder, default_run_path, live_object
@@ -40,9 +41,7 @@ class TrainRequest:
     Attributes:
         tasks: one, or several for one network together.
         network: a spec; None: one that fits the observations.
-        out: the run folder; None: a new one under runs/.
-        force: replace the run in `out`.
-        resume: continue the run in `out`.
+        out: the run folder (None: a new one); force, resume: replace it, or continue it.
         settings: everything else.
     """
 
@@ -220,9 +219,8 @@ def open_folder(
     if request.force and request.out is None:
         raise SettingError("force replaces the run in the folder that out names; give out")
     title = "-".join(info.id for info in infos)
-    return RunFolder.create(
-        request.out or default_run_path(title, network.info.name), force=request.force
-    )
+    where = request.out or default_run_path(title, network.info.name)
+    return RunFolder.create(where, force=request.force)
 
 
 def make_notes(infos: Sequence[TaskInfo], network: NetworkPolicy) -> list[str]:
@@ -257,6 +255,7 @@ def make_recipe(
         "env_kwargs": kwargs_for_toml(first.env_kwargs),
         "wrapper": first.wrapper,
         "imports": list(first.imports),
+        **first.view_texts(),
         "learning": asdict(settings.learning),
         "command": settings.command,
     }
@@ -269,11 +268,11 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
     Raises:
         RunFolderError: there is none, or it is not one of teacher training.
     """
-    run = RunFolder.open(folder)
     try:
-        recipe: dict[str, Any] = tomllib.loads(run.recipe_toml.read_text())
+        recipe: dict[str, Any] = tomllib.loads(RunFolder.open(folder).recipe_toml.read_text())
         if recipe.get("method") != METHOD:
             raise RunFolderError(f"{folder} is not a run of `rldistill train`")
+        views = recorded_views(recipe)
         tasks = [
             TaskSpec(
                 id=task,
@@ -281,6 +280,8 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
                 env_kwargs=recipe.get("env_kwargs", {}),
                 wrapper=recipe.get("wrapper"),
                 imports=tuple(recipe.get("imports", ())),
+                student_view=views.get("student_view"),
+                teacher_view=views.get("teacher_view"),
             )
             for task in recipe["tasks"]
         ]
@@ -295,6 +296,5 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder}: its recipe.toml is damaged: {error}") from error
-    return TrainRequest(
-        tasks=tasks, network=recipe["network"], out=folder, resume=True, settings=settings
-    )
+    network = recipe["network"]
+    return TrainRequest(tasks=tasks, network=network, out=folder, resume=True, settings=settings)

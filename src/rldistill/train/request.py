@@ -88,6 +88,8 @@ def make_task(task: TaskSource, settings: Settings) -> TaskSpec:
         "env_kwargs": settings.env_kwargs or spec.env_kwargs,
         "wrapper": settings.wrapper or spec.wrapper,
         "imports": settings.imports or spec.imports,
+        "teacher_view": settings.teacher_view or spec.teacher_view,
+        "student_view": settings.student_view or spec.student_view,
     }
     return replace(spec, **given)
 
@@ -106,7 +108,8 @@ def choose_device(name: str) -> torch.device:
 def choose_threads(teacher: PolicyInfo, student: PolicyInfo) -> int:
     """Torch threads for networks of these sizes; those that see frames have much to compute."""
     small = max(teacher.acting_parameters, student.acting_parameters) <= SMALL_NETWORK
-    small = small and math.prod(teacher.observation_shape) <= SMALL_OBSERVATION
+    seen = max(math.prod(one.observation_shape) for one in (teacher, student))
+    small = small and seen <= SMALL_OBSERVATION
     return 1 if small else torch.get_num_threads()
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, final
 
 from rldistill.core import Acting
+from rldistill.envs.spec import require_view
+from rldistill.envs.views import View
 from rldistill.errors import SettingError
 from rldistill.evaluation.verdict import DEFAULT_FLOOR
 from rldistill.methods.catalogue import DEFAULT, get_method
@@ -35,6 +37,7 @@ class Settings:
         env_kwargs: passed to the environment.
         wrapper: "module:function", applied to each gymnasium environment.
         imports: modules that register environments.
+        teacher_view, student_view: what each of the two sees; None: what the task gives.
         teacher_act: how the teacher acts, when collecting and when it is judged: its likeliest
             action, or a sampled one with Acting(mode=False).
         student_act: how the student acts when it is judged.
@@ -63,6 +66,8 @@ class Settings:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrapper: str | None = None
     imports: tuple[str, ...] = ()
+    teacher_view: View | None = None
+    student_view: View | None = None
     teacher_act: Acting = Acting()
     student_act: Acting = Acting()
     vecnormalize: Path | None = None
@@ -79,6 +84,8 @@ class Settings:
     def __post_init__(self) -> None:
         Acting.require(self.teacher_act, "teacher_act")
         Acting.require(self.student_act, "student_act")
+        require_view(self.teacher_view, "teacher_view")
+        require_view(self.student_view, "student_view")
         if self.until is not None and not 0.0 < self.until <= 1.0:
             raise SettingError(f"until must lie in (0, 1], got {self.until:g}")
         if self.steps is not None and self.steps < 1:

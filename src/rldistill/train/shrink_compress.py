@@ -197,11 +197,11 @@ def judge_int8(target: Target, order: Order, info: TaskInfo) -> dict[str, Any]:
     runner = target.run(data, subject)
     actor = ExportedActor(policy.info, lambda observations: runner(observations, None)["action"])
     settings = order.settings
-    space, task = info.observation_space, (order.task, info)
+    task = (order.task, info)
     request = Request(
         teacher=order.teacher, task=None, student=None, out=None, resume=False, settings=settings
     )
-    teacher = load(request, space.shape, info.action_space)
+    teacher = load(request, info.teacher_shape, info.action_space)
     acting = settings.teacher_act, settings.seed
     verdict = prove_exported(actor, teacher, task, settings.floor, acting, order.error_rate)
     described = dict(target.describe(data, subject))

@@ -83,6 +83,7 @@ class EnvironmentSource:
         controller: who acts.
         device: of the policies.
         collector: once opened.
+        keep_teacher: rounds hold what the teacher saw, where that is something else.
     """
 
     task: TaskSpec
@@ -91,10 +92,13 @@ class EnvironmentSource:
     controller: Controller
     device: torch.device
     collector: Collector | None = None
+    keep_teacher: bool = False
 
     def open(self, round_index: int) -> AbstractContextManager[object]:
         env = make(self.task, self.num_envs, training_seed(self.seed, round_index))
-        self.collector = Collector(env, self.controller, self.device)
+        self.collector = Collector(
+            env, self.controller, self.device, keep_teacher=self.keep_teacher
+        )
         return env
 
     def next_round(self, num_steps: int, round_index: int) -> Labelled:

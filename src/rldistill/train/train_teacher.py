@@ -153,11 +153,15 @@ class Training:
             "learning": {name: getattr(learning, name) for name in learning.__slots__},
         }
 
+    def _task(self) -> dict[str, Any]:
+        """What is known of its only task."""
+        return {"id": self.stages[0].info.id, **self.stages[0].task.view_texts()}
+
     def card(self) -> dict[str, Any]:
         """What student.json says besides the architecture."""
         learning = self.settings.learning
         return {
-            "task": {"id": self.stages[0].info.id} if len(self.stages) == 1 else None,
+            "task": self._task() if len(self.stages) == 1 else None,
             "task_ids": [stage.info.id for stage in self.stages],
             "method": "parallel-q",
             # Q-values of clipped rewards are no returns: nobody may take them for the value.
