@@ -89,8 +89,9 @@ def test_unknown_flags_have_near_names(rldistill: Command, teacher: Path) -> Non
 
 def test_unknown_recipe_keys_have_near_names(rldistill: Command, teacher: Path) -> None:
     Path("mine.toml").write_text(f'teacher = "{teacher}"\ntask = "Follow-v0"\nstudnet = "mlp:5"\n')
-    assert "unknown setting 'studnet'. Did you mean student or student_act or student_view?" in refused(
-        rldistill, "--recipe", "mine.toml"
+    assert (
+        "unknown setting 'studnet'. Did you mean student or student_act or student_view?"
+        in refused(rldistill, "--recipe", "mine.toml")
     )
     Path("mine.toml").write_text("task = Follow")
     assert "recipe mine.toml is not TOML" in refused(rldistill, "--recipe", "mine.toml")
