@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -71,7 +72,7 @@ class Processes:
         # Forked processes inherit the locks of threads that they do not inherit.
         spawn = multiprocessing.get_context("spawn")
         count = min(self.count, len(items))
-        executor = ProcessPoolExecutor(count, spawn, initializer=one_torch_thread)
+        executor = ProcessPoolExecutor(count, spawn, initializer=prepare_process)
         try:
             for done in as_completed([executor.submit(function, item) for item in items]):
                 yield done.result()
@@ -99,9 +100,20 @@ def require_picklable(item: object) -> None:
         ) from error
 
 
-def one_torch_thread() -> None:
-    """Processes side by side, each with a thread per core, would only get in each other's way."""
+def prepare_process() -> None:
+    """Processes side by side, each with a thread per core, would only get in each other's way.
+
+    And one whose sweep was killed would go on working for nobody: it ends with it.
+    """
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def workers_for(count: int | None) -> Workers:
