@@ -1,4 +1,4 @@
-"""Where single states are all there is, recurrent policies are refused by name, not by traceback."""
+"""Where single states are all there is, recurrent policies are refused by name, no traceback."""
 
 import pytest
 import torch
