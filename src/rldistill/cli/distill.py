@@ -80,6 +80,10 @@ class Flags:
     """How the student acts when it is judged. Default: mode."""
     fit_critic: Annotated[int | None, option("STEPS")] = None
     """Learn the teacher's value from this many of its own steps first, for rows that need one."""
+    window: Annotated[int | None, option("STEPS"), whole_number("--window")] = None
+    """Steps through which the gradient of a recurrent student (gru:64) goes back. Default: 32."""
+    burn_in: Annotated[int | None, option("STEPS"), whole_number("--burn-in")] = None
+    """Steps that a recurrent student reads again before each window. Default: 0."""
     data: Annotated[str | None, option("DIR|minari:NAME")] = None
     """Learn offline, from a folder written by `rldistill collect` or a Minari dataset."""
     recipe: Annotated[Path | None, option("FILE")] = None

@@ -16,6 +16,7 @@ from rldistill.core.recurrent import (
     memoryless,
     require_state,
     restarted,
+    state_shapes_of,
     zero_state,
 )
 from rldistill.errors import NotFiniteError, ShapeError, TaskError
@@ -151,8 +152,7 @@ class NetworkPolicy:
 
     def initial_value_state(self, batch: int) -> State:
         """What its critic remembers at the start of an episode."""
-        shapes = self.critic.state_shapes if isinstance(self.critic, Recurrent) else ()
-        return zero_state(shapes, batch, self.device)
+        return zero_state(state_shapes_of(self.critic), batch, self.device)
 
     def unroll_values(self, observations: Tensor, state: State, starts: Tensor) -> Unrolled:
         """Values [T, B] for observations [T, B, ...], and the state of the critic after them.

@@ -72,6 +72,15 @@ def zero_state(
     return tuple(torch.zeros((batch, *shape), device=device) for shape in shapes)
 
 
+def state_shapes_of(module: nn.Module | None) -> tuple[tuple[int, ...], ...]:
+    """What a network remembers; () for one without memory.
+
+    >>> state_shapes_of(nn.Linear(2, 2))
+    ()
+    """
+    return module.state_shapes if isinstance(module, Recurrent) else ()
+
+
 def restarted(state: State, starts: Tensor) -> State:
     """The state with that of a start where starts [B], and no gradient from before it.
 

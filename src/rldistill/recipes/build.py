@@ -33,6 +33,8 @@ def make_settings(recipe: Recipe, command: str, force: bool) -> Settings:
         head=recipe.head,
         trust=recipe.trust,
         fit_critic=recipe.fit_critic,
+        window=recipe.window,
+        burn_in=recipe.burn_in,
         data=recipe.data,
         force=force,
         command=command,

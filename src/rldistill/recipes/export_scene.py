@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rldistill.core import Acting, NetworkPolicy
+from rldistill.core import Acting, NetworkPolicy, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.naming import task_names
 from rldistill.envs.spec import TaskInfo, TaskSpec
@@ -111,6 +111,7 @@ def set_scene(source: Any, task: TaskSource | None, settings: ExportSettings) ->
         )
     info = None if spec is None else task_info(spec)
     policy = load_for(source, settings.vecnormalize, info)
+    require_memoryless(policy.info, "an export")
     act = Acting(mode=settings.output != Output.SAMPLE)
     if spec is None:
         rows, found = _drawn(policy, settings), "drawn: no task was named"

@@ -72,10 +72,22 @@ class Recipe(BaseModel):
     teacher_act: str = "mode"
     student_act: str = "mode"
     fit_critic: int | None = Field(default=None, ge=100, le=10**8)
+    window: int | None = Field(default=None, ge=1, le=10**6)
+    burn_in: int | None = Field(default=None, ge=0, le=10**6)
     data: str | None = None
     out: Path | None = None
 
-    @field_validator("steps", "scale", "until", "num_envs", "seed", "fit_critic", mode="before")
+    @field_validator(
+        "steps",
+        "scale",
+        "until",
+        "num_envs",
+        "seed",
+        "fit_critic",
+        "window",
+        "burn_in",
+        mode="before",
+    )
     @classmethod
     def _refuse_text(cls, value: object, info: ValidationInfo) -> object:
         """Flags come as numbers; in TOML a number has no quotes, and true is not 1."""

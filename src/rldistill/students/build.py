@@ -7,6 +7,7 @@ from typing import Any
 from gymnasium import spaces
 
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_for
+from rldistill.core.recurrent import state_shapes_of
 from rldistill.errors import TaskError
 from rldistill.students.families import StudentSpec, family_of, parse_spec, require_family
 from rldistill.students.mlp import Mlp
@@ -28,7 +29,7 @@ def make_student(
         like: the teacher's head; the student's distribution is of the same family.
 
     Returns:
-        A policy whose .module is a plain torch module [B, ...] -> [B, outputs].
+        A policy whose .module is a plain torch module [B, ...] -> [B, outputs], or Recurrent.
 
     Raises:
         SettingError: the spec cannot be read.
@@ -55,6 +56,7 @@ def make_student(
         head=head,
         acting_parameters=count,
         parameters=count,
+        state_shapes=state_shapes_of(module),
         notes=("it is grown from labelled states: how large, is known at the end",)
         if family.grown
         else (),

@@ -13,11 +13,20 @@ from torch import Tensor, nn
 
 from rldistill.core import Head
 from rldistill.errors import SettingError, did_you_mean
-from rldistill.students import cnn, impala, mlp, multitask_family, soft_tree, tree_module
+from rldistill.students import (
+    cnn,
+    impala,
+    mlp,
+    multitask_family,
+    recurrent,
+    soft_tree,
+    tree_module,
+)
 from rldistill.students.cnn_specs import CnnSpec, parse_cnn
 from rldistill.students.impala import ImpalaSpec, parse_impala
 from rldistill.students.multitask import TaskView
 from rldistill.students.multitask_specs import MultiSpec, parse_multi
+from rldistill.students.recurrent_specs import RecurrentSpec, parse_recurrent
 from rldistill.students.soft_tree import SoftTreeSpec, parse_soft_tree
 from rldistill.students.specs import MlpSpec, parse_mlp
 from rldistill.students.tree_specs import GROWTHS, TreeSpec, parse_tree
@@ -174,7 +183,22 @@ MULTI = Family(
     details=multitask_family.details,
     empty=multitask_family.empty,
 )
-FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE, MULTI)
+RECURRENT = Family(
+    names=("gru", "lstm"),
+    example="gru:64",
+    spec=RecurrentSpec,
+    network=recurrent.RecurrentStudent,
+    parse=parse_recurrent,
+    build=recurrent.build,
+    fresh=recurrent.fresh,
+    fit_inputs=recurrent.fit_inputs,
+    scale_outputs=recurrent.scale_outputs,
+    count=mlp.num_parameters,
+    fold=recurrent.fold,
+    details=recurrent.details,
+    empty=recurrent.empty,
+)
+FAMILIES: tuple[Family[Any, Any], ...] = (MLP, CNN, IMPALA, TREE, SOFT_TREE, MULTI, RECURRENT)
 _BY_NAME = {name: family for family in FAMILIES for name in family.names}
 _BY_CLASS: dict[type, Family[Any, Any]] = {
     kind: family for family in FAMILIES for kind in (family.spec, family.network)

@@ -16,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
 from rldistill.core import Head, NetworkPolicy, PolicyInfo, head_from_json, head_to_json
+from rldistill.core.recurrent import state_shapes_of
 from rldistill.errors import (
     NotFiniteError,
     RunFolderError,
@@ -135,6 +136,7 @@ def load_student(
         gamma=card.gamma,
         fingerprint=card.sha256,
         source=str(path),
+        state_shapes=state_shapes_of(network),
     )
     return NetworkPolicy(network.eval(), info)
 

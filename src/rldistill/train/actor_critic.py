@@ -5,13 +5,15 @@ from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rldistill.core import NetworkPolicy
+from rldistill.core import NetworkPolicy, QValueHead, Recurrent, State
 from rldistill.data.latest import LatestRound
+from rldistill.data.round_windows import RoundWindows, Window
 from rldistill.errors import SettingError
 from rldistill.methods.method import Method
 from rldistill.methods.terms import Alignment
+from rldistill.students.recurrent import RecurrentStudent, scale_outputs
 from rldistill.train.critic import Critic
 from rldistill.train.experience import Appraiser, Experience
 from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
@@ -46,6 +48,7 @@ class ActorCriticLearner(OneStudent):
         method: Method,
         alignment: Alignment,
         generator: torch.Generator,
+        window: Window | None = None,
     ) -> None:
         require_value(teacher, method)
         self.alignment = alignment
@@ -55,11 +58,9 @@ class ActorCriticLearner(OneStudent):
         self._appraiser = Appraiser(teacher, method)
         critic = None
         if self._appraiser.num_columns:
-            (num_inputs,) = student.info.observation_shape
-            hidden = method.actor_critic.critic_hidden
-            critic = Critic(num_inputs, hidden, self._appraiser.num_columns)
-            critic = critic.to(student.device)
+            critic = _critic_for(student, method, self._appraiser.num_columns)
         self._stepper = Stepper(student, method.learning, critic)
+        self._window = window or Window()
 
     def learn(self, memory: Memory, num_updates: int) -> float:
         """Take num_updates steps on shuffled minibatches of the latest round.
@@ -74,9 +75,13 @@ class ActorCriticLearner(OneStudent):
         experience = self.appraise(memory)
         total = whole = torch.zeros((), device=self._stepper.device)
         size = self._method.learning.batch_size
+        if self.student.info.is_recurrent:
+            losses = self._losses_of_windows(memory, experience, num_updates)
+        else:
+            batches = minibatches(len(experience), size, num_updates, self._generator)
+            losses = (self.loss(experience.rows(rows)) for rows in batches)
         with self._stepper.training():
-            for rows in minibatches(len(experience), size, num_updates, self._generator):
-                loss, shown = self.loss(experience.rows(rows))
+            for loss, shown in losses:
                 self._stepper.step(loss)
                 total, whole = total + shown, whole + loss.detach()
         # What is shown may be finite although what is minimised is not: a mean reward always is.
@@ -90,10 +95,33 @@ class ActorCriticLearner(OneStudent):
             memory.trajectory, self.alignment, networks, self.loss_weight
         )
 
+    def _losses_of_windows(
+        self, memory: LatestRound, experience: Experience, num_updates: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The losses of shuffled windows of the round, each of its steps once in every pass."""
+        critic = self._stepper.critic
+        both = (self.student.module, critic)
+        networks = tuple(network for network in both if isinstance(network, Recurrent))
+        states: list[State] = [memory.trajectory.carried.student]
+        if self._appraiser.critic_memory is not None:
+            states.append(self._appraiser.critic_memory[0])
+        windows = RoundWindows(memory.trajectory, self._window, networks, tuple(states))
+        at_once = windows.at_once(self._method.learning.batch_size)
+        for chosen in minibatches(len(windows), at_once, num_updates, self._generator):
+            rows, outputs = windows.unroll(chosen)
+            if len(rows):
+                values = outputs[1] if critic is not None else None
+                yield self._loss(experience.rows(rows), outputs[0], values)
+
     def loss(self, batch: Experience) -> tuple[Tensor, Tensor]:
         """What is minimised [], and what is shown of it [] (no gradient)."""
+        critic = self._stepper.critic
+        values = None if critic is None else critic(batch.observations)
+        return self._loss(batch, self.student.module(batch.observations), values)
+
+    def _loss(self, batch: Experience, raw: Tensor, values: Tensor | None) -> tuple[Tensor, Tensor]:
+        """loss() of what the student and its critic gave."""
         settings, credit = self._method.actor_critic, self._method.credit
-        raw = self.student.module(batch.observations)
         total = torch.zeros((), device=raw.device)
         shown = -batch.credit.mean()
         ratio = torch.ones_like(batch.log_prob)
@@ -116,8 +144,8 @@ class ActorCriticLearner(OneStudent):
         if settings.entropy_bonus > 0.0:
             entropy = self.alignment.student_entropy(raw)
             total = total - settings.entropy_bonus * entropy.mean()
-        if self._stepper.critic is not None:
-            total = total + self._critic_loss(batch, self._stepper.critic(batch.observations))
+        if values is not None:
+            total = total + self._critic_loss(batch, values)
         return total, shown
 
     def _critic_loss(self, batch: Experience, values: Tensor) -> Tensor:
@@ -164,6 +192,19 @@ class ActorCriticLearner(OneStudent):
         """The inverse of state_dict."""
         self._stepper.load_state_dict(state)
         self._appraiser.scale.load_state_dict(state["scale"])
+
+
+def _critic_for(student: NetworkPolicy, method: Method, num_columns: int) -> nn.Module:
+    """An MLP beside the student; a network like the student where that is recurrent."""
+    network = student.module
+    if isinstance(network, RecurrentStudent):
+        critic = RecurrentStudent(
+            network.spec, network.shape, network.pixels, QValueHead(num_columns)
+        )
+        scale_outputs(critic, 0.0)
+        return critic.to(student.device)
+    (num_inputs,) = student.info.observation_shape
+    return Critic(num_inputs, method.actor_critic.critic_hidden, num_columns).to(student.device)
 
 
 def minibatches(

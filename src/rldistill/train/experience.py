@@ -6,7 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from rldistill.core import NetworkPolicy, State, Trajectory, restarted
+from rldistill.core import NetworkPolicy, Recurrent, State, Trajectory, restarted
+from rldistill.core.recurrent import zero_state
 from rldistill.errors import NotFiniteError
 from rldistill.maths import returns
 from rldistill.maths.returns import Outcomes
@@ -98,6 +99,8 @@ class Appraiser:
         self.num_columns = int(credit is not None) + int(compares and not shared)
         # Of a recurrent critic of the teacher's, from round to round.
         self._teacher_memory: State | None = None
+        # Of a recurrent critic of the student's, before the latest round and after it.
+        self.critic_memory: tuple[State, State] | None = None
 
     @torch.no_grad()
     def appraise(
@@ -150,7 +153,9 @@ class Appraiser:
         if self.method.needs_teacher_value:
             teacher_values = self._teacher_values(theirs, starts) / self.unit
         values = torch.zeros((*shape, 1), device=flat.device)
-        if critic is not None:
+        if isinstance(critic, Recurrent):
+            values = self._remembered_values(critic, every, starts)
+        elif critic is not None:
             values = critic(flat).unflatten(0, shape)
         remembered = restarted(trajectory.carried.last_teacher, starts[-1])
         last_raw, _ = self.teacher.step(theirs[-1], remembered)
@@ -169,6 +174,17 @@ class Appraiser:
         values, after = self.teacher.unroll_values(observations[:-1], before, starts[:-1])
         last, _ = self.teacher.unroll_values(observations[-1:], after, starts[-1:])
         self._teacher_memory = after
+        return torch.cat([values, last])
+
+    def _remembered_values(self, critic: Recurrent, every: Tensor, starts: Tensor) -> Tensor:
+        """Values [T + 1, B, columns] of a recurrent critic, which goes on from round to round."""
+        if self.critic_memory is None:
+            before = zero_state(critic.state_shapes, every.shape[1], every.device)
+        else:
+            before = self.critic_memory[1]
+        values, after = critic(every[:-1], before, starts[:-1])
+        last, _ = critic(every[-1:], after, starts[-1:])
+        self.critic_memory = (before, after)
         return torch.cat([values, last])
 
     @property

@@ -14,6 +14,7 @@ from rldistill.core import Categorical, NetworkPolicy, PolicyInfo
 from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
+from rldistill.data.sequences import SequenceReplay
 from rldistill.data.transitions import Transitions
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.evaluation.prove import Prover
@@ -159,7 +160,10 @@ class Job:
             self.change_teacher(batch.teacher, self.outputs_of(batch)[batch.valid])
         if self.settings.row.memory == 0 and self.settings.data is None and begins:
             self.memory.clear()
-        if isinstance(self.memory, FrameReplay):
+        if isinstance(self.memory, SequenceReplay):
+            assert batch.trajectory is not None, "prepare() refuses datasets for such students"
+            self.memory.put(batch.trajectory, self.learner.student)
+        elif isinstance(self.memory, FrameReplay):
             num_envs = 1 if batch.trajectory is None else batch.trajectory.rewards.shape[1]
             self.memory.add(batch.observations, batch.teacher_raw, batch.valid, num_envs)
         else:

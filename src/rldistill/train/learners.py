@@ -10,6 +10,7 @@ from rldistill.core import NetworkPolicy
 from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
+from rldistill.data.sequences import SequenceReplay
 from rldistill.data.transitions import Transitions
 from rldistill.errors import NotFiniteError
 from rldistill.methods.method import Learning
@@ -18,7 +19,7 @@ from rldistill.students.families import family_of
 from rldistill.train.critic import Critic
 from rldistill.train.stepper import Stepper
 
-Memory = Replay | FrameReplay | LatestRound | Transitions
+Memory = Replay | FrameReplay | LatestRound | SequenceReplay | Transitions
 
 
 class Learner(Protocol):
@@ -172,6 +173,8 @@ def fit_normalisers(stepper: Stepper, observations: Tensor) -> None:
             family.fit_inputs(network, observations)
     if isinstance(stepper.critic, Critic):
         stepper.critic.normaliser.fit(observations)
+    elif (family := family_of(stepper.critic)) is not None:
+        family.fit_inputs(stepper.critic, observations)
 
 
 def finite_loss(loss: float, stepper: Stepper) -> float:

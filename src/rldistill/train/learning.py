@@ -11,6 +11,8 @@ from rldistill.core import NetworkPolicy, PolicyInfo
 from rldistill.data.frames import FrameReplay
 from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
+from rldistill.data.round_windows import Window
+from rldistill.data.sequences import SequenceReplay
 from rldistill.data.transitions import Transitions
 from rldistill.errors import SettingError
 from rldistill.methods.learner_settings import FeatureRegression, Growing, Peer, Prior, QLearning
@@ -25,6 +27,8 @@ from rldistill.train.fit import GrowingLearner
 from rldistill.train.learners import Learner, Memory, PerStateLearner
 from rldistill.train.mimic import FeatureTeacher, MimicLearner
 from rldistill.train.qlearn import QLearner
+from rldistill.train.sequence_learner import SequenceLearner
+from rldistill.train.settings import Settings
 
 # Who labels states: the teacher, with its hidden layer where the row asks for that.
 Labeller = NetworkPolicy | FeatureTeacher
@@ -61,6 +65,32 @@ def labeller(row: Method, teacher: NetworkPolicy) -> Labeller:
     return teacher
 
 
+def window_for(row: Method, student: PolicyInfo, settings: Settings) -> Window | None:
+    """How the sequences of a student that remembers are cut; None for other students.
+
+    Raises:
+        SettingError: window or burn_in is given and has no effect.
+    """
+    given = {"window": settings.window, "burn_in": settings.burn_in}
+    if not student.is_recurrent:
+        for name, value in given.items():
+            if value is not None:
+                raise SettingError(
+                    f"{name} has no effect on {student.name}, which remembers nothing; leave it "
+                    "out, or choose a recurrent student, such as gru:64"
+                )
+        return None
+    if row.is_actor_critic and settings.burn_in is not None:
+        raise SettingError(
+            f"burn_in has no effect on {row.name}, which learns from its latest round alone: what "
+            "is remembered there is not stale; leave it out"
+        )
+    return Window(**{_FIELDS[name]: x for name, x in given.items() if x is not None})
+
+
+_FIELDS = {"window": "length", "burn_in": "burn_in"}
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -71,12 +101,14 @@ class Storage:
         observation_space: of one observation: uint8 pixels, or numbers.
         frame_stack: frames in one observation [S, H, W], oldest first; 1: it is no stack.
         device: where it lives.
+        window: how sequences are cut, for a student that remembers; None: for others.
     """
 
     capacity: int
     observation_space: spaces.Box
     frame_stack: int
     device: torch.device
+    window: Window | None = None
 
 
 def make_memory(
@@ -100,6 +132,8 @@ def make_memory(
     if isinstance(row.learner, QLearning):
         n = row.learner.n_step
         return Transitions(capacity, shape, width, discount(row.learner, teacher), n, device)
+    if storage.window is not None:
+        return SequenceReplay(capacity, storage.window, device)
     if isinstance(labels, FeatureTeacher):
         width = labels.label_width
     if storage.frame_stack > 1:
@@ -114,6 +148,7 @@ def make_learner(
     teacher: Labeller | None,
     alignment: Alignment,
     generator: torch.Generator,
+    window: Window | None = None,
 ) -> Learner:
     """The learner of a row.
 
@@ -123,6 +158,7 @@ def make_learner(
         teacher: None where the states come from a dataset.
         alignment: the loss.
         generator: of its batches.
+        window: how sequences are cut, where the student remembers.
 
     Raises:
         SettingError: the row needs environments, the teacher's value or a hidden layer, and there
@@ -133,6 +169,8 @@ def make_learner(
             f"{row.name} weighs its loss by the returns of training episodes, which a dataset does "
             "not have; choose another loss_weight, such as Constant(1.0)"
         )
+    if not row.is_actor_critic and row.learner is None and student.info.is_recurrent:
+        return SequenceLearner(student, alignment, row, generator)
     if not row.is_actor_critic and row.learner is None:
         return PerStateLearner(student, alignment, row.learning, generator)
     if isinstance(row.learner, Growing):
@@ -154,7 +192,7 @@ def make_learner(
         case Prior(), NetworkPolicy():
             return DistralLearner(student, teacher, row, alignment, generator)
         case _, NetworkPolicy():
-            return ActorCriticLearner(student, teacher, row, alignment, generator)
+            return ActorCriticLearner(student, teacher, row, alignment, generator, window)
         case _:
             raise AssertionError("labeller() makes a FeatureTeacher for FeatureRegression alone")
 

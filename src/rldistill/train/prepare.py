@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -31,6 +31,7 @@ from rldistill.train.learning import (
     make_memory,
     require_row,
     too_short,
+    window_for,
 )
 from rldistill.train.notes import make_notes
 from rldistill.train.offline import (
@@ -97,7 +98,9 @@ def prepare(request: Request) -> Job:
     teacher, student = parts.teacher, parts.student.policy
     # A relative temperature is known once the first states are seen: see Job.begin.
     alignment = align(row, teacher.head, student.info.head, None)
-    learner = make_learner(row, student, parts.labeller, alignment, parts.randomness.batches)
+    window, batches = window_for(row, student.info, settings), parts.randomness.batches
+    storage = replace(parts.storage, window=window)
+    learner = make_learner(row, student, parts.labeller, alignment, batches, window)
     if isinstance(parts.source, EnvironmentSource):
         parts.source.controller.acting = lambda: learner.acting
     title = "data" if parts.task_info is None else parts.task_info.id
@@ -107,7 +110,7 @@ def prepare(request: Request) -> Job:
         task_info=parts.task_info,
         teacher_info=teacher,
         source=parts.source,
-        memory=make_memory(row, parts.labeller, teacher, parts.storage),
+        memory=make_memory(row, parts.labeller, teacher, storage),
         learner=learner,
         prover=parts.prover,
         keeper=Keeper(open_folder(request, title, student.info.name), settings.save_seconds),
@@ -174,7 +177,7 @@ def offline(request: Request, device: torch.device) -> Parts:
     the stored labels, or else the recorded actions, are learnt from and there is no verdict.
     """
     settings = request.settings
-    assert settings.data is not None
+    assert settings.data
     if settings.fit_critic is not None:
         raise SettingError(f"--fit-critic has no effect with data: {settings.data}; leave it out")
     dataset = open_dataset(settings.data)
@@ -190,9 +193,7 @@ def offline(request: Request, device: torch.device) -> Parts:
     whose = recorded_info(dataset, str(settings.data)) if teacher is None else teacher.info
     capacity = min(settings.row.memory or len(dataset), len(dataset))
     chosen = choose_student(request.student, whose, seen_in(dataset, info)[0], dataset.action_space)
-    chosen.policy.to(device)
-    for one in (whose, chosen.policy.info):
-        require_memoryless(one, "learning from a dataset")
+    require_memoryless(chosen.policy.to(device).info, "learning from a dataset")
     return Parts(
         teacher=whose,
         student=chosen,
@@ -278,6 +279,8 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
         "teacher_act": str(settings.teacher_act),
         "student_act": str(settings.student_act),
         "fit_critic": settings.fit_critic,
+        "window": settings.window,
+        "burn_in": settings.burn_in,
         "data": None if settings.data is None else str(settings.data),
     }
     if task is not None and info is not None:

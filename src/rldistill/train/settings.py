@@ -48,6 +48,8 @@ class Settings:
         trust: run code that lies in a file of TorchScript or torch.export.
         fit_critic: environment steps of the teacher from which its value is learnt first, for rows
             that need one of a teacher that has none in raw reward; None: it must have one.
+        window: steps through which the gradient of a recurrent student goes back; None: 32.
+        burn_in: steps that it reads again before each window, without a gradient; None: 0.
         data: learn offline from this folder of shards, or "minari:NAME", instead of environments.
         force: replace an existing run folder.
         evaluation_envs: episodes per look.
@@ -75,6 +77,8 @@ class Settings:
     head: str | None = None
     trust: bool = False
     fit_critic: int | None = None
+    window: int | None = None
+    burn_in: int | None = None
     data: str | Path | None = None
     force: bool = False
     evaluation_envs: int = 64

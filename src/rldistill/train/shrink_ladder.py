@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from gymnasium import spaces
 
-from rldistill.core import PolicyInfo
+from rldistill.core import PolicyInfo, require_memoryless
 from rldistill.errors import SettingError, TaskError
 from rldistill.students.build import make_student
 from rldistill.students.cnn_specs import CnnSpec
@@ -73,10 +73,12 @@ def check_ladder(
     Raises:
         SettingError, TaskError: a spec cannot be read or does not fit, or two are the same student.
     """
-    names = tuple(
-        make_student(parse_spec(spec), space, action_space, teacher.head).info.name
-        for spec in ladder
-    )
+    infos = [
+        make_student(parse_spec(spec), space, action_space, teacher.head).info for spec in ladder
+    ]
+    for info in infos:
+        require_memoryless(info, "a sweep, whose students share labelled states,")
+    names = tuple(info.name for info in infos)
     if len(set(names)) < len(names):
         raise SettingError(f"the ladder names a student twice: {', '.join(names)}")
     return names
