@@ -16,7 +16,7 @@ from rldistill.methods.terms import Alignment
 from rldistill.students.recurrent import RecurrentStudent, scale_outputs
 from rldistill.train.critic import Critic
 from rldistill.train.experience import Appraiser, Experience
-from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
+from rldistill.train.learners import Memory, OneStudent, finite_loss
 from rldistill.train.stepper import Stepper
 
 
@@ -180,17 +180,13 @@ class ActorCriticLearner(OneStudent):
         assert self._stepper.critic is not None, "the rows that ask have credit"
         return self.unit * self._stepper.critic(observations)[:, self._appraiser.reward_column]
 
-    def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the input normalisers of student and critic on observations [N, O]."""
-        fit_normalisers(self._stepper, observations)
-
     def state_dict(self) -> dict[str, Any]:
         """Weights, average, critic, optimiser, counters and the unit of rewards."""
-        return self._stepper.state_dict() | {"scale": self._appraiser.scale.state_dict()}
+        return super().state_dict() | {"scale": self._appraiser.scale.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
-        self._stepper.load_state_dict(state)
+        super().load_state_dict(state)
         self._appraiser.scale.load_state_dict(state["scale"])
 
 

@@ -105,6 +105,18 @@ class OneStudent(ABC):
         """Whether no weight is NaN or infinite."""
         return self._stepper.is_finite
 
+    def fit_normaliser(self, observations: Tensor) -> None:
+        """Fit the input normalisers of student and critic on observations [N, ...]."""
+        fit_normalisers(self._stepper, observations)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, average, critic, optimiser and counters: all that resuming needs."""
+        return self._stepper.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of state_dict."""
+        self._stepper.load_state_dict(state)
+
 
 @final
 class PerStateLearner(OneStudent):
@@ -149,18 +161,6 @@ class PerStateLearner(OneStudent):
         loss = self.alignment(teacher_raw, self.student.module(observations)).mean()
         self._stepper.step(loss if self.loss_weight == 1.0 else self.loss_weight * loss)
         return loss.detach()
-
-    def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the student's input normaliser on observations [N, O]."""
-        fit_normalisers(self._stepper, observations)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Weights, average, optimiser and counters: all that resuming needs."""
-        return self._stepper.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of state_dict."""
-        self._stepper.load_state_dict(state)
 
 
 def fit_normalisers(stepper: Stepper, observations: Tensor) -> None:

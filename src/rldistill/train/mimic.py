@@ -1,7 +1,7 @@
 """The learner of Actor-Mimic: a loss per state, and regression on the teacher's hidden layer."""
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from rldistill.data.replay import Replay
 from rldistill.methods.learner_settings import FeatureRegression
 from rldistill.methods.method import Learning
 from rldistill.methods.terms import Alignment
-from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
+from rldistill.train.learners import Memory, OneStudent, finite_loss
 from rldistill.train.stepper import Stepper
 
 
@@ -124,15 +124,3 @@ class MimicLearner(OneStudent):
         apart = self.alignment(labels[:, :outputs], raw)
         missed = (self._projection(hidden) - labels[:, outputs:]).square().sum(-1)
         return (self.loss_weight * apart + self._settings.weight * missed).mean()
-
-    def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the student's input normaliser on observations [N, O]."""
-        fit_normalisers(self._stepper, observations)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Weights, average, projection, optimiser and counters."""
-        return self._stepper.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of state_dict."""
-        self._stepper.load_state_dict(state)

@@ -1,7 +1,7 @@
 """The per-state learner of students that remember: the same loss, over windows of sequences."""
 
 from collections.abc import Iterator
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from rldistill.data.sequences import Block, SequenceReplay
 from rldistill.methods.method import Method
 from rldistill.methods.terms import Alignment
 from rldistill.train.actor_critic import minibatches
-from rldistill.train.learners import Memory, OneStudent, finite_loss, fit_normalisers
+from rldistill.train.learners import Memory, OneStudent, finite_loss
 from rldistill.train.stepper import Stepper
 
 
@@ -82,15 +82,3 @@ class SequenceLearner(OneStudent):
             for block in windows
         ]
         return torch.cat(apart).mean()
-
-    def fit_normaliser(self, observations: Tensor) -> None:
-        """Fit the student's input normaliser on observations [N, O]."""
-        fit_normalisers(self._stepper, observations)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Weights, average, optimiser and counters: all that resuming needs."""
-        return self._stepper.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of state_dict."""
-        self._stepper.load_state_dict(state)
