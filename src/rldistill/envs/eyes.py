@@ -162,10 +162,10 @@ class NoiseEye:
     """Gaussian noise, of the same seeds wherever and whatever else is played.
 
     Environment i has a stream of its own, from its seed and the view's text: so a start of one seed
-    is seen alike in any batch. Simulators that are not seeded by environment share one stream.
+    is seen alike in any batch.
     """
 
-    def __init__(self, stage: Noise, before: Seen, text: str, own_streams: bool) -> None:
+    def __init__(self, stage: Noise, before: Seen, text: str) -> None:
         size = before.space.shape[before.axis - 1]
         index = resolve(stage.entries, before, str(stage)) if stage.entries else range(size)
         mask = np.zeros(size, np.float32)
@@ -175,7 +175,6 @@ class NoiseEye:
         self._scale = torch.from_numpy(mask).view(shape)
         self._shape = before.space.shape
         self._is_bytes = before.space.dtype == np.uint8
-        self._own_streams = own_streams
         self._tag = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
         self.seen = before
         if not self._is_bytes:
@@ -183,28 +182,21 @@ class NoiseEye:
             low[list(index)], high[list(index)] = -np.inf, np.inf
             self.seen = Seen(box(low, high), before.features)
         self._streams: list[np.random.Generator] = []
-        self._shared = torch.Generator()
         self._block, self._used = torch.zeros(0), 0
 
     def look(self, observations: Tensor, moment: Moment) -> Tensor:
         if moment.seed is not None:
             self._begin(moment.seed, observations)
         scale = self._scale.to(observations.device)
-        noised = observations.float() + scale * self._draw(observations)
+        noised = observations.float() + scale * self._draw()
         return noised.round().clamp(0, 255).to(torch.uint8) if self._is_bytes else noised
 
     def _begin(self, seed: int, observations: Tensor) -> None:
         self._block, self._used = torch.zeros(0), 0
-        if self._own_streams:
-            count = range(len(observations))
-            self._streams = [np.random.default_rng([self._tag, seed + i]) for i in count]
-        else:
-            mixed = int(np.random.default_rng([self._tag, seed]).integers(2**62))
-            self._shared = torch.Generator(observations.device).manual_seed(mixed)
+        count = range(len(observations))
+        self._streams = [np.random.default_rng([self._tag, seed + i]) for i in count]
 
-    def _draw(self, like: Tensor) -> Tensor:
-        if not self._own_streams:
-            return torch.randn(like.shape, generator=self._shared, device=like.device)
+    def _draw(self) -> Tensor:
         if self._used == len(self._block):
             length = max(1, _NOISE_BLOCK // int(np.prod(self._shape)))
             drawn = [s.standard_normal((length, *self._shape), np.float32) for s in self._streams]

@@ -67,7 +67,6 @@ class Scene:
         read_keys: a reader of some entries of a Dict or Tuple observation.
         shows: what else the backend can show: PIXELS [B, H, W, 3] or RAM [B, 128], uint8.
         action_space: as policies act.
-        on_tensors: the simulator gives tensors and takes no seed of each environment.
     """
 
     task_id: str
@@ -77,7 +76,6 @@ class Scene:
     read_keys: Callable[[tuple[str, ...]], Reader]
     shows: Mapping[str, Callable[[], Any]]
     action_space: spaces.Space[Any]
-    on_tensors: bool = False
 
     def show(self, what: str, stage: Stage) -> Callable[[], Any]:
         """What the backend shows under this name.
@@ -164,7 +162,7 @@ def _eye(stage: Stage, before: Seen, scene: Scene, text: str) -> Eye:
         case PreviousAction():
             return PreviousActionEye(stage, before, scene.action_space)
         case Noise():
-            return NoiseEye(stage, before, text, own_streams=not scene.on_tensors)
+            return NoiseEye(stage, before, text)
         case Code():
             return CodeEye(stage, before, scene)
         case _:
@@ -173,14 +171,11 @@ def _eye(stage: Stage, before: Seen, scene: Scene, text: str) -> Eye:
 
 @final
 class CodeEye:
-    """The user's function: a batch of observations -> a batch of observations.
-
-    It is given numpy arrays, or tensors where the simulator has tensors.
-    """
+    """The user's function: a batch of observations -> a batch of observations, as numpy arrays."""
 
     def __init__(self, stage: Code, before: Seen, scene: Scene) -> None:
         self._function = _found(stage)
-        self._name, self._on_tensors = stage.function, scene.on_tensors
+        self._name = stage.function
         zeros = np.clip(0.0, before.space.low, before.space.high).astype(before.space.dtype)
         batch = torch.from_numpy(np.stack([zeros] * scene.num_envs))
         try:
@@ -204,9 +199,8 @@ class CodeEye:
         return shown
 
     def _call(self, observations: Tensor) -> Tensor:
-        given: Any = observations if self._on_tensors else observations.numpy()
         try:
-            shown = torch.as_tensor(self._function(given))
+            shown = torch.as_tensor(self._function(observations.numpy()))
         except Exception as error:
             raise EnvironmentFailure(
                 f"view {self._name} raised: {type(error).__name__}: {error}"
