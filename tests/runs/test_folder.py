@@ -39,6 +39,13 @@ def fail_with(number: int):
 # --- the folder -----------------------------------------------------------------------------------
 
 
+def test_a_run_is_found_by_its_folder_and_nothing_else_is_one(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    assert RunFolder.found(run.root) == RunFolder.found(str(run.root)) == run
+    for other in (tmp_path, tmp_path / "absent", None, object(), 3):
+        assert RunFolder.found(other) is None
+
+
 def test_create_then_open_gives_the_same_paths(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "deep" / "run")
     assert RunFolder.open(run.root) == run

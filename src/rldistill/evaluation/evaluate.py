@@ -1,6 +1,5 @@
 """evaluate(): measure a policy, alone or against its teacher."""
 
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from rldistill.core import Acting, NetworkPolicy
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec
 from rldistill.envs.starts import Starts
-from rldistill.errors import RunFolderError, SettingError, between
+from rldistill.errors import SettingError, between
 from rldistill.evaluation.agreement import AgreementPair, agreement
 from rldistill.evaluation.atari_scores import SOURCE
 from rldistill.evaluation.normalise import human_normalised
@@ -146,7 +145,9 @@ def evaluate(
         student_parameters=student.info.acting_parameters,
         teacher_parameters=None if teacher is None else teacher.info.acting_parameters,
     )
-    costs = Costs(total_seconds=time.perf_counter() - started, run=run_of(policy))
+    found = RunFolder.found(policy)
+    run = None if found is None else str(found.root)
+    costs = Costs(total_seconds=time.perf_counter() - started, run=run)
     record = summarise(outcome, alike, sides, costs)
     return (
         record
@@ -245,16 +246,6 @@ def describe(name: str, rounds: list[Round], policy: NetworkPolicy | None) -> di
             "latency_seconds": None if policy is None else latency(policy),
         }
     return {f"{name}_{key}": value for key, value in found.items()}
-
-
-def run_of(policy: object) -> str | None:
-    """The run folder that a policy is read from; None where it is from anything else."""
-    if not isinstance(policy, (str, os.PathLike)):
-        return None
-    try:
-        return str(RunFolder.open(Path(policy)).root)
-    except RunFolderError:
-        return None
 
 
 def size_in_bytes(policy: NetworkPolicy) -> int:

@@ -1,9 +1,7 @@
 """The views that a run's student was made with, for commands that are given the run alone."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rldistill.envs.spec import TaskSpec
@@ -75,9 +73,8 @@ def recorded_views(task: object) -> dict[str, View]:
 
 def card_of(source: Any) -> object:
     """What the student.json of a run folder says of its task; None where it is anything else."""
-    if not isinstance(source, (str, os.PathLike)):
-        return None
+    run = RunFolder.found(source)
     try:
-        return read_json(RunFolder.open(Path(source)).student_json).get("task")
+        return None if run is None else read_json(run.student_json).get("task")
     except RunFolderError:
         return None

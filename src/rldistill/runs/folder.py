@@ -18,6 +18,7 @@ only the last line of metrics.jsonl may be torn, which reading ignores and appen
 
 import contextlib
 import datetime
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -172,6 +173,16 @@ class RunFolder:
             raise RunFolderError(f"no run folder at {root}{near}")
         _read_mark(root)
         return cls(root)
+
+    @classmethod
+    def found(cls, source: Any) -> "RunFolder | None":
+        """The run folder that a source names, or None where it names or is anything else."""
+        if not isinstance(source, (str, os.PathLike)):
+            return None
+        try:
+            return cls.open(Path(source))
+        except RunFolderError:
+            return None
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """A context in which this process alone may write here; see lock_folder."""
