@@ -8,7 +8,7 @@ import pytest
 
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskSpec
-from rldistill.envs.starts import Start, Starts, make_single, make_started, plain_kwargs
+from rldistill.envs.starts import Start, Starts, make_single, make_started, scored_kwargs
 from rldistill.errors import EnvironmentFailure, SettingError, TaskError
 
 TASKS = [
@@ -64,7 +64,7 @@ def test_single_games_are_the_games_of_the_vector_environment() -> None:
 
 def starts(task: TaskSpec, *states: Start) -> Starts:
     return Starts(
-        task_id=task.id, env_kwargs=plain_kwargs(task), source="a test", states=tuple(states)
+        task_id=task.id, env_kwargs=scored_kwargs(task), source="a test", states=tuple(states)
     )
 
 

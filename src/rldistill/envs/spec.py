@@ -1,5 +1,6 @@
 """What a task is asked to be (TaskSpec) and what it turned out to be (TaskInfo)."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from rldistill.envs.features import Feature, ObservationPart
 from rldistill.envs.views import View, text_of
 from rldistill.errors import SettingError, did_you_mean
+from rldistill.runs import live_object
 
 BACKENDS = ("auto", "envpool", "gymnasium", "ale", "minatar")
 # Where a task declares no limit: half an hour of Atari at 60 frames/s and 4 frames per decision.
@@ -237,3 +239,20 @@ def in_words(shape: tuple[int, ...]) -> str:
     ('8 numbers', 'pixels 4x84x84')
     """
     return f"{shape[0]} numbers" if len(shape) == 1 else f"pixels {'x'.join(map(str, shape))}"
+
+
+def plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments as plain JSON types; other objects are named.
+
+    >>> plain_kwargs({"size": (2, 3), "physics": object()})
+    {'size': [2, 3], 'physics': '(a live object: object)'}
+    """
+    name = lambda value: live_object(type(value).__name__)  # noqa: E731
+    return json.loads(json.dumps(dict(kwargs), default=name))
+
+
+def kwargs_for_toml(kwargs: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Keyword arguments as a table, or as JSON text where TOML cannot hold them: it has no null."""
+    plain = plain_kwargs(kwargs)
+    text = json.dumps(plain)
+    return text if "null" in text else plain

@@ -20,7 +20,7 @@ from rldistill.envs.atari_single import AtariGame
 from rldistill.envs.construction import build_env
 from rldistill.envs.gymnasium import GymnasiumSimulator
 from rldistill.envs.minatar import build_minatar, is_minatar
-from rldistill.envs.spec import TaskSpec
+from rldistill.envs.spec import TaskSpec, plain_kwargs
 from rldistill.envs.vector import NormalisedVectorEnv, Opened, VectorEnv
 from rldistill.errors import EnvironmentFailure, SettingError, TaskError
 
@@ -108,7 +108,7 @@ class Starts:
             TaskError: they are of another one.
         """
         ours = (self.task_id, dict(self.env_kwargs))
-        if ours != (asked := (task.id, plain_kwargs(task))):
+        if ours != (asked := (task.id, scored_kwargs(task))):
             raise TaskError(
                 f"these starts are of {ours[0]} with {ours[1] or 'no arguments'}, the task is "
                 f"{asked[0]} with {asked[1] or 'none'}: they would lead to other states; record "
@@ -122,9 +122,9 @@ def _read(state: dict[str, Any]) -> Start:
     return Start(int(state["seed"]), given.astype(np.int64 if whole else np.float32))
 
 
-def plain_kwargs(task: TaskSpec) -> dict[str, Any]:
+def scored_kwargs(task: TaskSpec) -> dict[str, Any]:
     """The arguments of a task as JSON has them, without those that scores leave out."""
-    return json.loads(json.dumps(dict(scored(task).env_kwargs), default=str))
+    return plain_kwargs(scored(task).env_kwargs)
 
 
 @final

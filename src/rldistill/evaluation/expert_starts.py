@@ -17,7 +17,7 @@ from rldistill.core import Acting
 from rldistill.data.shards import ShardDataset
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskSpec
-from rldistill.envs.starts import Start, Starts, make_single, plain_kwargs
+from rldistill.envs.starts import Start, Starts, make_single, scored_kwargs
 from rldistill.envs.vector import VectorEnv
 from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.own_views import (
@@ -129,7 +129,7 @@ def choose(spec: TaskSpec, source: str, episodes: list[Start], settings: StartSe
         states.append(Start(episode.seed, episode.actions[:length]))
     return Starts(
         task_id=spec.id,
-        env_kwargs=plain_kwargs(spec),
+        env_kwargs=scored_kwargs(spec),
         source=source,
         states=tuple(states),
     )

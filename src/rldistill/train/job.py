@@ -1,9 +1,8 @@
 """Job: everything one run needs, made and checked before the first step is taken."""
 
 import copy
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -16,7 +15,7 @@ from rldistill.data.latest import LatestRound
 from rldistill.data.replay import Replay
 from rldistill.data.sequences import SequenceReplay
 from rldistill.data.transitions import Transitions
-from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.spec import TaskInfo, TaskSpec, plain_kwargs
 from rldistill.evaluation.prove import Prover
 from rldistill.evaluation.summary import Sides
 from rldistill.methods.schedules import Weaning
@@ -29,7 +28,6 @@ from rldistill.methods.terms import (
 )
 from rldistill.rollout.collect import label
 from rldistill.rollout.control import Randomness
-from rldistill.runs import live_object
 from rldistill.students.families import family_of
 from rldistill.students.store import load_student
 from rldistill.train.episodes import RecentReturns
@@ -291,13 +289,3 @@ class Job:
             student_parameters=student_parameters,
             teacher_parameters=self.teacher_info.acting_parameters or None,
         )
-
-
-def plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments as plain JSON types; other objects are named.
-
-    >>> plain_kwargs({"size": (2, 3), "physics": object()})
-    {'size': [2, 3], 'physics': '(a live object: object)'}
-    """
-    name = lambda value: live_object(type(value).__name__)  # noqa: E731
-    return json.loads(json.dumps(dict(kwargs), default=name))

@@ -10,11 +10,10 @@ from rldistill.core import NetworkPolicy
 from rldistill.data.minari import MinariDataset
 from rldistill.data.rows import Dataset
 from rldistill.data.shards import ShardDataset
-from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.spec import TaskInfo, TaskSpec, plain_kwargs
 from rldistill.envs.views import View
 from rldistill.errors import DatasetError, SettingError
 from rldistill.evaluation.own_views import recorded_views, refuse_code, through_views
-from rldistill.train.job import plain_kwargs
 from rldistill.train.keeper import UNJUDGED
 from rldistill.train.request import Request, make_task
 from rldistill.train.settings import Settings

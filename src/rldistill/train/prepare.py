@@ -1,7 +1,5 @@
 """prepare: from what was asked to a Job that is checked; takes no environment step of training."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -10,7 +8,7 @@ from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, PolicyInfo, require_memoryless
 from rldistill.data.rows import Dataset
-from rldistill.envs.spec import TaskInfo, TaskSpec
+from rldistill.envs.spec import TaskInfo, TaskSpec, kwargs_for_toml
 from rldistill.errors import DatasetError, SettingError, between
 from rldistill.evaluation.own_views import with_own_views
 from rldistill.evaluation.prove import Contestants, Prover
@@ -21,7 +19,7 @@ from rldistill.runs import live_object
 from rldistill.teachers.load import load_teacher, require_fit
 from rldistill.teachers.uris import name_of_source
 from rldistill.train.fit_critic import FIT_ENVS, CriticFit, FitSettings, critic_fit
-from rldistill.train.job import Job, plain_kwargs
+from rldistill.train.job import Job
 from rldistill.train.keeper import UNJUDGED, Keeper
 from rldistill.train.learning import (
     Labeller,
@@ -293,10 +291,3 @@ def make_recipe(request: Request, parts: Parts) -> dict[str, Any]:
             **task.view_texts(),
         }
     return {name: value for name, value in recipe.items() if value not in (None, {}, [])}
-
-
-def kwargs_for_toml(kwargs: Mapping[str, Any]) -> dict[str, Any] | str:
-    """Keyword arguments as a table, or as JSON text where TOML cannot hold them: it has no null."""
-    plain = plain_kwargs(kwargs)
-    text = json.dumps(plain)
-    return text if "null" in text else plain

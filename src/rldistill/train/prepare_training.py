@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from rldistill.core import NetworkPolicy, QValueHead, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
-from rldistill.envs.spec import TaskInfo, TaskSpec, describe
+from rldistill.envs.spec import TaskInfo, TaskSpec, describe, kwargs_for_toml
 from rldistill.errors import RunFolderError, SettingError
 from rldistill.evaluation.own_views import recorded_views
 from rldistill.evaluation.scores import task_info
@@ -23,7 +23,6 @@ from rldistill.students.defaults import default_student
 from rldistill.students.multitask import TaskPart, make_multitask_student
 from rldistill.train.keeper import Keeper
 from rldistill.train.parallel_q import ParallelQ, ParallelQLearner
-from rldistill.train.prepare import kwargs_for_toml
 from rldistill.train.request import choose_device
 from rldistill.train.stage import Stage
 from rldistill.train.train_teacher import Training, TrainSettings, training
