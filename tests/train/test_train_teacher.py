@@ -10,6 +10,8 @@ from several_tasks import LEARNING, NETWORK, TRAINING
 from small_runs import FOLLOW
 
 from rldistill.core import QValueHead
+from rldistill.envs.spec import TaskSpec
+from rldistill.envs.views import View
 from rldistill.errors import NotFiniteError, RunFolderError, SettingError
 from rldistill.runs import RunFolder, read_json
 from rldistill.teachers.load import load_policy, load_teacher
@@ -51,6 +53,22 @@ def test_it_learns_a_task_and_loads_as_a_teacher(tmp_path: Path) -> None:
     assert best.tolist() == pytest.approx([1.9, 1.9], abs=0.5)
     assert teacher.info.value_units == "raw"
     torch.testing.assert_close(teacher.value(torch.tensor([[0.9, 0.9], [-0.9, -0.9]])), best)
+
+
+def test_it_learns_through_the_students_view_and_remembers_it(tmp_path: Path) -> None:
+    """Follow-v0 asks for the sign of a sum, which one of its two numbers tells in 3 of 4 cases."""
+    task = TaskSpec(id="Follow-v0", student_view=View.parse("0"))
+    summary = train_teacher(task, NETWORK, out=tmp_path / "run", settings=SETTINGS)
+    assert 5.0 < summary["student_return"] < 7.4
+    assert load_teacher(tmp_path / "run", announce=None).info.observation_shape == (1,)
+    assert read_json(tmp_path / "run" / "student.json")["task"]["student_view"] == "[0]"
+
+
+def test_a_view_of_a_teacher_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    task = TaskSpec(id="Follow-v0", teacher_view=View.parse("0"))
+    with pytest.raises(SettingError, match="teacher_view has no effect"):
+        train_teacher(task, NETWORK, out=tmp_path / "run", settings=SETTINGS)
+    assert not (tmp_path / "run").exists()
 
 
 def test_q_values_of_clipped_rewards_are_no_value(tmp_path: Path) -> None:

@@ -105,9 +105,6 @@ def request_of(flags: Flags, command: str) -> "TrainRequest":
     if flags.resume is not None:
         refuse_beside_resume(flags)
         return resumed_request(flags.resume, flags.steps)
-    flags.environment.refuse_views(
-        "teacher_view", why="has no effect: what is trained sees --student-view"
-    )
     learning = {name: value for name in LEARNING if (value := getattr(flags, name)) is not None}
     learning |= {name: True for name in SWITCHES if getattr(flags, name)}
     names = ("steps", "seed", "device", "episodes")

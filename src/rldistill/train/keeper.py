@@ -1,13 +1,12 @@
 """Keeper: writes the run folder while the loop runs, and reads it back to resume."""
 
 import json
-import re
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import tomli_w
 import torch
@@ -28,6 +27,7 @@ from rldistill.train.checkpoint import (
 )
 from rldistill.train.events import EventWriter
 from rldistill.train.fit import write_pruning_curve
+from rldistill.train.identity import check_identity
 from rldistill.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,11 +35,8 @@ if TYPE_CHECKING:
 
 # Said where there is no verdict because nothing was played.
 UNJUDGED = "learnt from data alone; `rldistill evaluate RUN --task ID --against TEACHER` judges it"
-SHA256 = re.compile(r"[0-9a-f]{64}")
 # A memory up to this is part of the first save, which comes at once: it takes a few milliseconds.
 SMALL_MEMORY = 4 * 2**20
-# What a user calls a setting of an identity, where it is not its name.
-WORDS = {"floor": "until"}
 # Saving may take at most this share of the time.
 SAVE_SHARE = 0.05
 
@@ -260,38 +257,3 @@ class Keeper(AbstractContextManager["Keeper"]):
                 f"{self.folder.root} has ended, there is nothing to resume; to train on, give more "
                 f"steps than its {steps:,} (--steps)"
             )
-
-
-def check_identity(saved: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse a checkpoint of another run.
-
-    Raises:
-        RunFolderError: one line per setting that differs, with both sides.
-    """
-    different = [
-        f"  {WORDS.get(name, name)}: the run has {in_words(saved.get(name))}, "
-        f"you asked for {in_words(now[name])}"
-        for name in now
-        if saved.get(name) != now[name]
-    ]
-    if different:
-        raise RunFolderError("\n".join(["cannot resume, this is another run:", *different]))
-
-
-def in_words(value: object) -> str:
-    """One value of an identity for people: a task's settings, a shortened sha256, a plain value.
-
-    >>> in_words({"id": "A-v0", "backend": "gymnasium", "env_kwargs": {"g": 2}, "wrapper": None})
-    'A-v0 on gymnasium with g=2'
-    >>> in_words("0123456789abcdef" * 4), in_words(None)
-    ('sha256 0123456789ab...', 'none')
-    """
-    if isinstance(value, dict):
-        task = cast("dict[str, Any]", value)
-        words = f"{task.get('id')} on {task.get('backend')}"
-        if settings := task.get("env_kwargs"):
-            words += " with " + ", ".join(f"{k}={v}" for k, v in settings.items())
-        return f"{words} in {task['wrapper']}" if task.get("wrapper") else words
-    if isinstance(value, str) and SHA256.fullmatch(value):
-        return f"sha256 {value[:12]}..."
-    return "none" if value is None else str(value)

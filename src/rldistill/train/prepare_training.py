@@ -13,7 +13,7 @@ from rldistill.core import NetworkPolicy, QValueHead, require_memoryless
 from rldistill.envs.backends import TaskSource, task_spec
 from rldistill.envs.spec import TaskInfo, TaskSpec, describe, kwargs_for_toml
 from rldistill.errors import RunFolderError, SettingError
-from rldistill.evaluation.own_views import recorded_views
+from rldistill.evaluation.own_views import recorded_views, through_views
 from rldistill.evaluation.scores import task_info
 from rldistill.rollout.control import Randomness
 from rldistill.runs import RunFolder, default_run_path, live_object
@@ -97,6 +97,8 @@ def prepare_training(request: TrainRequest) -> Training:
     settings = request.settings
     device = choose_device(settings.device)
     specs = [task_spec(task) for task in request.tasks]
+    if any(spec.teacher_view is not None for spec in specs):
+        raise SettingError("teacher_view has no effect: what is trained sees student_view")
     infos = [task_info(spec) for spec in specs]
     check_tasks(infos, settings.learning)
     torch.manual_seed(settings.seed)
@@ -272,18 +274,17 @@ def resumed_request(folder: Path, steps: int | None) -> TrainRequest:
         if recipe.get("method") != METHOD:
             raise RunFolderError(f"{folder} is not a run of `rldistill train`")
         views = recorded_views(recipe)
-        tasks = [
+        asked = [
             TaskSpec(
                 id=task,
                 backend=recipe["backend"],
                 env_kwargs=recipe.get("env_kwargs", {}),
                 wrapper=recipe.get("wrapper"),
                 imports=tuple(recipe.get("imports", ())),
-                student_view=views.get("student_view"),
-                teacher_view=views.get("teacher_view"),
             )
             for task in recipe["tasks"]
         ]
+        tasks = [through_views(task, views) for task in asked]
         settings = TrainSettings(
             steps=recipe["steps"] if steps is None else steps,
             learning=ParallelQ(**recipe["learning"]),

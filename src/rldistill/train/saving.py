@@ -9,7 +9,7 @@ from rldistill.errors import RldistillError, RunFolderError
 from rldistill.rollout.control import Randomness
 from rldistill.runs import to_json
 from rldistill.train.checkpoint import flatten, load_checkpoint, save_checkpoint, unflatten
-from rldistill.train.keeper import check_identity
+from rldistill.train.identity import check_identity
 
 States = Mapping[str, Mapping[str, Any]]
 

@@ -48,7 +48,8 @@ class Stage:
 
     def open(self, round_index: int) -> VectorEnv:
         """Make the environments; returns them, to be closed."""
-        env = make(self.task, self.num_envs, training_seed(self.seed, round_index))
+        seed = training_seed(self.seed, round_index)
+        env = make(self.task.seen_by_student(), self.num_envs, seed)
         controller = Controller(
             TEACHER, self.policy, self.policy, Acting(), self.info.action_space, self.randomness
         )
