@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rldistill.core import Acting
     from rldistill.envs.spec import TaskSpec
+    from rldistill.envs.views import View
     from rldistill.errors import RldistillError
     from rldistill.evaluation.advise import Advice, Answers, advise
     from rldistill.evaluation.evaluate import EvaluationSettings, evaluate
@@ -60,6 +61,7 @@ __all__ = [
     "TaskPart",
     "TaskSpec",
     "Verdict",
+    "View",
     "advise",
     "distill",
     "evaluate",
@@ -100,6 +102,7 @@ _HOMES = {
     "TaskPart": "rldistill.students.multitask",
     "TaskSpec": "rldistill.envs.spec",
     "Verdict": "rldistill.evaluation.verdict",
+    "View": "rldistill.envs.views",
     "advise": "rldistill.evaluation.advise",
     "distill": "rldistill.train.distill",
     "evaluate": "rldistill.evaluation.evaluate",
