@@ -14,6 +14,7 @@ from recurrent_policies import HEAD, counting, num_read, small_rnn
 from rldistill.core import Acting, NetworkPolicy, Trajectory
 from rldistill.envs.backends import make
 from rldistill.envs.spec import TaskSpec
+from rldistill.envs.views import View
 from rldistill.methods.method import STUDENT, TEACHER, UNIFORM, Control
 from rldistill.methods.schedules import Constant, FirstRounds
 from rldistill.rollout.collect import Collector
@@ -30,11 +31,13 @@ CONTROLS = {
 }
 
 
-def collector(control: Control, teacher: NetworkPolicy, student: NetworkPolicy) -> Collector:
-    envs = make(TaskSpec(factory=Fives), NUM_ENVS, seed=0)
+def collector(
+    control: Control, teacher: NetworkPolicy, student: NetworkPolicy, view: View | None = None
+) -> Collector:
+    envs = make(TaskSpec(factory=Fives, student_view=view), NUM_ENVS, seed=0)
     randomness = Randomness.seeded(0, CPU)
     actor = Controller(control, teacher, student, Acting(), envs.info.action_space, randomness)
-    return Collector(envs, actor, CPU)
+    return Collector(envs, actor, CPU, keep_teacher=True)
 
 
 def rounds(this: Collector, lengths: list[int]) -> list[Trajectory]:
@@ -51,6 +54,21 @@ def test_labels_are_those_of_a_teacher_that_saw_each_episode_from_its_start(cont
         # All logits hold the sum of what was seen first: the seed, as often as it was seen.
         seed, step = got.observations[..., 0], got.observations[..., 1]
         assert torch.equal(got.teacher_raw.amin(-1)[got.valid], (seed * (step + 1))[got.valid])
+
+
+@pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
+def test_a_teacher_that_sees_something_else_remembers_what_it_saw_itself(control):
+    """Whoever acted, over round cuts; each step once; unrolling its own states gives the labels."""
+    teacher, student = counting(), always([0.0] * 3, HEAD)
+    this = collector(control, teacher, student, View.parse("drop:0"))
+    for got in rounds(this, [4, 1, 9, 13]):
+        theirs = got.teacher_observations
+        assert theirs is not None
+        assert torch.equal(theirs[:-1, :, 1:], got.observations)
+        seed, step = theirs[:-1, :, 0], theirs[:-1, :, 1]
+        assert torch.equal(got.teacher_raw.argmax(-1)[got.valid], step.long()[got.valid] % 3)
+        assert torch.equal(got.teacher_raw.amin(-1)[got.valid], (seed * (step + 1))[got.valid])
+    assert num_read(teacher) == 27 * NUM_ENVS
 
 
 @pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)

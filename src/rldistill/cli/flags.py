@@ -116,8 +116,8 @@ class EnvironmentFlags:
     teacher_view: Annotated[str | None, option("VIEW"), view("--teacher-view")] = None
     """What the teacher sees of the task, as for --student-view. Default: all that it gives."""
     student_view: Annotated[str | None, option("VIEW"), view("--student-view")] = None
-    """What the student sees: entries such as 0,1,4:6, or drop:2, keys:NAME, noise:0.1, stack:4, change,
-    previous-action, pixels, ram, objects, MODULE:FN, joined by + (docs/views.md)."""
+    """What the student sees: entries such as 0,1,4:6, or drop:2, keys:NAME, noise:0.1, stack:4,
+    change, previous-action, pixels, ram, objects, MODULE:FN, joined by + (docs/views.md)."""
 
     def task(self, task_id: str) -> "TaskSpec":
         """The task of this id, made as these flags say.
