@@ -161,3 +161,16 @@ def test_each_seat_by_itself_is_the_same_task():
     task = seen_by("[0]", "[1]", id=CARTPOLE)
     assert task.seen_by_teacher().seats == (View.parse("[1]"),) * 2
     assert task.seen_by_student().seats == (View.parse("[0]"),) * 2
+
+
+def test_notes_say_one_view_where_only_one_is_looked_through():
+    """A student that plays by itself says nothing of what its teacher saw."""
+    drop = View.parse("drop:1")
+    spec = TaskSpec(id=CARTPOLE, student_view=drop)
+    told = {}
+    for name, task in (("both", spec), ("alone", spec.seen_by_student())):
+        with make(task, 1, 0) as env:
+            told[name] = [note for note in env.info.notes if "view" in note]
+    assert told == {"both": ["student view: drop:1"], "alone": ["view: drop:1"]}
+    with make(TaskSpec(id=CARTPOLE), 1, 0) as env:
+        assert not [note for note in env.info.notes if "view" in note]

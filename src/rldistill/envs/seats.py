@@ -106,5 +106,6 @@ class Seats:
             )
         if self._teacher is not self._student:
             info = replace(info, teacher_space=teacher.space)
-        told = [f"{name.replace('_', ' ')}: {text}" for name, text in task.view_texts().items()]
+        said = {"view": str(task.student_view)} if task.one_view else task.view_texts()
+        told = [f"{name.replace('_', ' ')}: {text}" for name, text in said.items()]
         return replace(info, notes=(*info.notes, *told))
